@@ -1,0 +1,1 @@
+//! Holding the inventory against the registry: pure rules, one file each.

@@ -1,0 +1,1 @@
+//! One file a command. It parses, calls the rooms below, and speaks to people.

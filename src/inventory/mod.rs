@@ -1,0 +1,1 @@
+//! Folding observations into devices, segments, services and egresses.

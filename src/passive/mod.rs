@@ -1,0 +1,1 @@
+//! The listener: frames into observations. It cannot send.

@@ -1,0 +1,3 @@
+//! The approved access registry: model, readers, check, index.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The published result: its schema, reading and writing it, and the evidence capture.
+
+pub mod v1;

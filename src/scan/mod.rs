@@ -1,0 +1,1 @@
+//! The stateless engine: target order, tokens, pacing, send and receive.

@@ -1,0 +1,1 @@
+//! The fence: what may be asked, at which rate, by which class of probe.

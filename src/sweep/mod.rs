@@ -1,0 +1,1 @@
+//! The conductor: profile, plan, passes, progress, checkpoints.

@@ -1,0 +1,1 @@
+# cli: what people read of it. Both languages hold the same keys.
