@@ -53,6 +53,29 @@ pub struct Sweep {
     /// The regulation's name: its data file in `profiles/regulations`.
     #[serde(default)]
     pub regulation: Option<String>,
+    /// The ceilings that held.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// The files that lay beside this one when it was written.
+    #[serde(default)]
+    pub files: Vec<FileDigest>,
+}
+
+/// Ceilings over any window of one second, every frame counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rate {
+    pub packets_per_second: u64,
+    /// For one address.
+    pub per_target: u64,
+}
+
+/// A file beside the result: what later shows whether it is still the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDigest {
+    pub name: String,
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
