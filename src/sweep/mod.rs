@@ -1,1 +1,3 @@
 //! The conductor: profile, plan, passes, progress, checkpoints.
+
+pub mod profile;

@@ -1,0 +1,183 @@
+//! The profile (contract §3): what a sweep may do, and how. TOML, read in one pass with every fault
+//! named by its row and column.
+
+mod ports;
+mod read;
+mod secret;
+mod signature;
+
+pub use ports::{PortList, top_tcp};
+pub use read::{Fault, FaultKind, Refused, read};
+pub use secret::{Secret, SecretRef, Unresolved};
+pub use signature::{SignatureState, Trust, TrustFault, canonical, keygen, sign};
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::net::Prefix;
+use crate::result::v1::Severity;
+
+/// The profiles that come with the program, by name.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("routine", include_str!("../../../profiles/routine.toml")),
+    ("inspection", include_str!("../../../profiles/inspection.toml")),
+    ("passive", include_str!("../../../profiles/passive.toml")),
+    ("fragile", include_str!("../../../profiles/fragile.toml")),
+];
+
+/// A profile whose every value has been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    pub name: String,
+    pub description: Option<String>,
+    pub authorisation: Authorisation,
+    pub rate: Rate,
+    pub discovery: Discovery,
+    pub services: Services,
+    pub passive: Passive,
+    pub egress: Egress,
+    pub audit: Audit,
+}
+
+/// Who allowed the sweep, and the fence around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Authorisation {
+    pub reference: Option<String>,
+    pub authorised_by: Option<String>,
+    pub scope: Vec<Prefix>,
+    pub exclude: Vec<Prefix>,
+    pub observe_only: Vec<Prefix>,
+    /// 0 to 3; 2 if the profile does not say.
+    pub risk: u8,
+    pub not_before: Option<Timestamp>,
+    pub not_after: Option<Timestamp>,
+    /// Hex, 64 octets: Ed25519 over [`canonical`].
+    pub signature: Option<String>,
+}
+
+impl Authorisation {
+    /// Contract §3: 'risk = 2 if absent'.
+    pub const DEFAULT_RISK: u8 = 2;
+}
+
+/// Ceilings of the whole sweep and for one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    pub packets_per_second: u32,
+    pub per_target: u32,
+}
+
+/// The contract's defaults.
+impl Default for Rate {
+    fn default() -> Self {
+        Rate { packets_per_second: 1000, per_target: 40 }
+    }
+}
+
+/// A way to find what is there. The words of `discovery.methods`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    Arp,
+    Ndp,
+    Icmp,
+    Icmpv6,
+    Tcp,
+    Udp,
+}
+
+impl Method {
+    pub const ALL: [Method; 6] =
+        [Method::Arp, Method::Ndp, Method::Icmp, Method::Icmpv6, Method::Tcp, Method::Udp];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Method::Arp => "arp",
+            Method::Ndp => "ndp",
+            Method::Icmp => "icmp",
+            Method::Icmpv6 => "icmpv6",
+            Method::Tcp => "tcp",
+            Method::Udp => "udp",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    pub methods: Vec<Method>,
+    pub tcp_ports: PortList,
+    pub udp_ports: PortList,
+    /// Where to look, by samples, for segments beyond the approved ones.
+    pub explore: Vec<Prefix>,
+    /// Whether an MLDv2 general query may be sent where a querier was heard: never in gentle profiles.
+    pub mld_query: bool,
+    /// Whether the one DHCP DISCOVER and SOLICIT of a sweep may be sent.
+    pub dhcp: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Services {
+    pub identify: bool,
+    pub snmp: Vec<SnmpCredential>,
+    pub default_communities: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpCredential {
+    pub version: String,
+    pub community: Option<SecretRef>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passive {
+    /// The least listening time; listening runs beside the sending.
+    pub seconds: u32,
+}
+
+/// Egress methods and the witness. Kept as stated; the methods that run say so in `coverage`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Egress {
+    pub methods: Vec<String>,
+    pub canaries: Vec<IpAddr>,
+    pub canary_zone: Option<String>,
+    pub key: Option<SecretRef>,
+    pub witness_log: Option<String>,
+    pub reference: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// The name of a regulation's data file, or a path to one.
+    pub regulation: String,
+    pub severity: BTreeMap<String, Severity>,
+}
+
+/// Where a profile's text comes from: a built-in name, or a file.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_that_ships_reads_without_a_fault() {
+        for (name, text) in BUILT_IN {
+            let profile = read(text, name).unwrap_or_else(|refused| panic!("{name}: {refused:?}"));
+            assert_eq!(profile.name, *name);
+            assert!(profile.authorisation.risk <= 2, "{name}");
+        }
+    }
+
+    #[test]
+    fn gentle_profiles_never_query_mld() {
+        for name in ["routine", "fragile", "passive"] {
+            let profile = read(built_in(name).unwrap(), name).unwrap();
+            assert!(!profile.discovery.mld_query, "{name}");
+        }
+    }
+}
