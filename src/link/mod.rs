@@ -1,1 +1,208 @@
 //! Frames in and out: packet rings, capture files, interfaces and routes by netlink.
+//!
+//! Two ways to the wire stand side by side under [`Io`]: packet sockets of our own (a TPACKET_V3
+//! ring in, batches past the queueing discipline out) and libpnet's datalink channel. Both hand
+//! frames over the same two traits, so nothing above this room knows which one runs. What only
+//! listens holds a [`Receive`] from [`open_receive`]: for it no sending half exists.
+//!
+//! Frames that leave by a [`Transmit`] are not heard by the [`Receive`] of the same link (nor, by
+//! the ring, by any local tap): who keeps a record copies them on the sending path. Frames of our
+//! own kernel (its resets, its ARP answers) are heard, marked [`Captured::outgoing`].
+
+pub mod capture;
+mod error;
+mod filter;
+pub mod interfaces;
+mod netlink;
+#[cfg(feature = "pnet-io")]
+mod portable;
+pub mod privilege;
+mod ring;
+pub mod sys;
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+pub use error::LinkError;
+pub use filter::Filter;
+
+/// By which means frames go in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Io {
+    /// Packet sockets of our own: a TPACKET_V3 ring in, `sendmmsg` with PACKET_QDISC_BYPASS out.
+    Ring,
+    /// libpnet's datalink channel: one system call a frame and no VLAN tags, but less asked of the
+    /// kernel.
+    Pnet,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("not a way to send and receive frames: {0:?}; there are ring and pnet")]
+pub struct BadIo(pub String);
+
+impl Io {
+    pub const ALL: [Io; 2] = [Io::Ring, Io::Pnet];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Io::Ring => "ring",
+            Io::Pnet => "pnet",
+        }
+    }
+}
+
+impl fmt::Display for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Io {
+    type Err = BadIo;
+
+    fn from_str(text: &str) -> Result<Io, BadIo> {
+        Io::ALL
+            .into_iter()
+            .find(|io| io.word() == text)
+            .ok_or_else(|| BadIo(text.chars().take(64).collect()))
+    }
+}
+
+/// One frame as it was taken from the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Captured<'a> {
+    /// The kernel's time of arrival, in nanoseconds; with [`Io::Pnet`] the time of reading it.
+    pub at: Timestamp,
+    /// From the Ethernet header on, with its 802.1Q tag, cut at [`Options::snap`].
+    pub bytes: &'a [u8],
+    /// The length on the wire, in octets, without the frame check sequence.
+    pub length: u32,
+    /// Sent by our own kernel: its resets, its ARP answers. Such frames count against ceilings.
+    pub outgoing: bool,
+}
+
+/// The receiving half of a link.
+pub trait Receive: Send {
+    /// Hands every waiting frame to `take`; waits at most `patience` for the first.
+    ///
+    /// Says how many there were: zero when patience ran out or a signal came. Frames that were
+    /// caught before a link went down come before its error.
+    fn receive(
+        &mut self,
+        patience: Duration,
+        take: &mut dyn FnMut(Captured<'_>),
+    ) -> Result<usize, LinkError>;
+
+    /// Frames that the kernel threw away since the link was opened because we were too slow.
+    fn dropped(&mut self) -> Result<u64, LinkError>;
+
+    /// What to poll to wait for several links together; see [`wait_any`].
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    fn interface(&self) -> &str;
+}
+
+/// The sending half of a link.
+pub trait Transmit: Send {
+    /// Copies a whole frame, from the Ethernet header on, into the batch; a full batch is sent.
+    ///
+    /// On [`LinkError::Congested`] the frame was not taken and may be queued again.
+    fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError>;
+
+    /// Sends what is queued. Says how many frames the kernel took since the last `flush`.
+    ///
+    /// On [`LinkError::Congested`] the rest stays queued for the next `flush`.
+    fn flush(&mut self) -> Result<usize, LinkError>;
+
+    fn interface(&self) -> &str;
+}
+
+/// How a link is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the kernel lets through to us.
+    pub filter: Filter,
+    /// Hear frames for other stations too: the port may be a mirror.
+    pub promiscuous: bool,
+    /// The most octets kept of a frame.
+    pub snap: u32,
+    /// Memory of the receive ring in octets, rounded up to whole blocks. With [`Io::Pnet`] the
+    /// socket's receive buffer.
+    pub ring: usize,
+}
+
+/// Everything, whole, promiscuously. 16 MiB hold 11,000 full frames: 10 ms of a full 10 Gbit/s
+/// link, or a quarter of a second of smallest frames at a million a second.
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            filter: Filter::Everything,
+            promiscuous: true,
+            snap: capture::MAX_FRAME,
+            ring: 16 << 20,
+        }
+    }
+}
+
+/// Both halves of a link.
+pub type Halves = (Box<dyn Transmit>, Box<dyn Receive>);
+
+/// Opens both halves on an interface that is up.
+pub fn open(interface: &str, io: Io, options: &Options) -> Result<Halves, LinkError> {
+    match io {
+        Io::Ring => ring::open(interface, options),
+        #[cfg(feature = "pnet-io")]
+        Io::Pnet => portable::open(interface, options),
+        #[cfg(not(feature = "pnet-io"))]
+        Io::Pnet => Err(LinkError::NotBuilt { io }),
+    }
+}
+
+/// Opens the receiving half alone. What holds it cannot send.
+pub fn open_receive(
+    interface: &str,
+    io: Io,
+    options: &Options,
+) -> Result<Box<dyn Receive>, LinkError> {
+    match io {
+        Io::Ring => ring::open_receive(interface, options),
+        #[cfg(feature = "pnet-io")]
+        Io::Pnet => portable::open_receive(interface, options),
+        #[cfg(not(feature = "pnet-io"))]
+        Io::Pnet => Err(LinkError::NotBuilt { io }),
+    }
+}
+
+/// Opens by the ring, or else by libpnet. The third part says why it is not the ring: it belongs in
+/// the sweep's notices.
+///
+/// An interface that is absent, down or denied is so for both ways, and is an error at once.
+pub fn open_or_fall_back(
+    interface: &str,
+    options: &Options,
+) -> Result<(Halves, Io, Option<LinkError>), LinkError> {
+    match open(interface, Io::Ring, options) {
+        Ok(halves) => Ok((halves, Io::Ring, None)),
+        Err(why @ LinkError::System { .. }) => {
+            Ok((open(interface, Io::Pnet, options)?, Io::Pnet, Some(why)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until one of the links has frames or an error, or patience runs out, or a signal comes.
+/// Says which are ready, in the order given.
+pub fn wait_any(receivers: &[&dyn Receive], patience: Duration) -> Result<Vec<bool>, LinkError> {
+    let fds: Vec<BorrowedFd<'_>> = receivers.iter().map(|receiver| receiver.fd()).collect();
+    let ready = sys::poll::wait(&fds, patience).map_err(|source| LinkError::System {
+        interface: String::new(),
+        what: "poll",
+        source,
+    })?;
+    Ok(ready.iter().map(|readiness| readiness.readable || readiness.failed).collect())
+}
