@@ -1,1 +1,46 @@
 //! What people and programs read of a result: one file a format.
+//!
+//! A format gets a [`SweepResult`] and the texts of a language and writes itself. Text that came from
+//! the network is data here: it is escaped for HTML, defused for cells, and never taken for markup.
+
+mod json;
+
+use std::io::{self, Write};
+
+use crate::result::Folder;
+use crate::result::v1::{FileDigest, SweepResult};
+use crate::texts::Texts;
+
+/// One way of writing a result down.
+pub trait Format: Sync {
+    /// The word of `--format`.
+    fn name(&self) -> &'static str;
+
+    fn media_type(&self) -> &'static str;
+
+    /// The file's name beside the result.
+    fn file_name(&self) -> &'static str;
+
+    fn write(&self, result: &SweepResult, texts: &Texts, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Every format, in the order people see them.
+pub const ALL: &[&dyn Format] = &[&json::Json];
+
+/// The format of a word.
+pub fn named(name: &str) -> Option<&'static dyn Format> {
+    ALL.iter().copied().find(|format| format.name() == name)
+}
+
+/// Writes formats into a result's folder, each under its own name.
+pub fn put(
+    folder: &Folder<'_>,
+    result: &SweepResult,
+    texts: &Texts,
+    formats: &[&dyn Format],
+) -> io::Result<Vec<FileDigest>> {
+    formats
+        .iter()
+        .map(|format| folder.put(format.file_name(), &mut |out| format.write(result, texts, out)))
+        .collect()
+}
