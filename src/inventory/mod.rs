@@ -1,1 +1,72 @@
-//! Folding observations into devices, segments, services and egresses.
+//! What the observations of a sweep add up to: devices, segments, coverage. A pure fold: the same
+//! log in any order gives the same inventory.
+//!
+//! **What is a device.** On a link, a station: one MAC that is a station's own. Not an address (they
+//! move), not a name (they are claimed), and not a MAC that routers share by a first-hop redundancy
+//! protocol: such a MAC is nobody's own, its addresses belong to whoever advertises them. A random MAC
+//! is a station's own as long as it lasts; it has no vendor. Beyond a router there is nothing but the
+//! address: each is a device of its own, bound with the router's MAC only as `via`, never merged
+//! into the router.
+//!
+//! **What is proved of an address.** [`Binding`]: it was seen in use. [`Claimed`]: somebody named it;
+//! claims never merge, and raise nothing by themselves. What also answers for addresses that cannot
+//! exist (a [`Ghost`](crate::observe::Fact::Ghost)) has proved nothing by that method there.
+
+mod coverage;
+mod device;
+mod fold;
+mod segment;
+mod vendor;
+
+pub use coverage::Coverage;
+pub use device::{Binding, Claimed, Device, DeviceKey, Role, Service};
+pub use fold::fold;
+pub use segment::{Segment, SegmentSource};
+pub use vendor::vendor;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::net::{AddressSet, Mac, Prefix};
+use crate::observe::{ObservationId, VantageId};
+
+/// What the fold knows beside the log.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The sweep's vantages: a [`VantageId`] is a place in this list.
+    pub vantages: Vec<Vantage>,
+    /// Every prefix of the registry's segments, of any validity: they tell how far a live address's
+    /// segment reaches.
+    pub segments: Vec<Prefix>,
+    /// What the sweep was allowed to ask; empty where nothing was asked.
+    pub scope: AddressSet,
+}
+
+/// A place a scanner stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vantage {
+    pub interface: String,
+    pub mac: Option<Mac>,
+    /// Each address with the prefix it is on.
+    pub addresses: Vec<(IpAddr, Prefix)>,
+}
+
+/// What a sweep's observations add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// By key: stations in the order of their MACs, then what is beyond routers by address. The
+    /// vantages themselves are not among them.
+    pub devices: Vec<Device>,
+    /// By prefix.
+    pub segments: Vec<Segment>,
+    /// By prefix and vantage.
+    pub coverage: Vec<Coverage>,
+    /// Every address in use, with those of its devices; one heard only in traffic has none.
+    pub in_use: BTreeMap<IpAddr, Vec<usize>>,
+    /// Every station MAC seen on a link, with its device.
+    pub stations: BTreeMap<Mac, usize>,
+    /// Vantages that heard at least one other station. A silence on any other says nothing.
+    pub hearing: BTreeSet<VantageId>,
+    /// Answers that prove nothing, for they also come for addresses that cannot exist.
+    pub ghosts: Vec<ObservationId>,
+}
