@@ -1,3 +1,27 @@
-//! The approved access registry: model, readers, check, index.
+//! The approved access registry (接入审批台账): model, readers, check, index.
+//!
+//! One way in: a reader (`csv`, `xlsx`, `json`, `netbox`) finds tables and rows, `intake` turns their
+//! cells into the model and notes every fault with its place, `check` holds the tables against each
+//! other. Whoever asks afterwards asks the [`Index`]. No room logic knows the clock: the day is an argument.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::arithmetic_side_effects
+)]
 
+pub mod draw;
+pub mod fault;
+pub mod index;
 pub mod model;
+pub mod read;
+pub mod schema;
+pub mod write;
+
+pub use draw::draw;
+pub use fault::{Fault, FaultKind, Severity};
+pub use index::{Approval, Index, Subject};
+pub use model::Registry;
+pub use read::{Loaded, ReadOptions, Refused, read};
+pub use write::{convert, template};
