@@ -9,6 +9,8 @@ use crate::net::{Mac, Port, Prefix};
 
 /// One fact. Equal facts from one vantage and source fold into one observation, so no field may
 /// differ between two sightings of the same thing.
+///
+/// A MAC that the link does not show (raw IP, frame relay, inside a tunnel) is [`Mac::ZERO`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "kebab-case")]
 pub enum Fact {
@@ -89,6 +91,12 @@ pub enum Fact {
         mac: Option<Mac>,
         protocol: String,
         what: String,
+    },
+    /// A fact read inside a tunnel (`gre`, `erspan`, `vxlan`, `geneve`, `teredo`, `6in4` …): true of
+    /// the wire at its other end, never of this link. Stations in it are there, not here.
+    Encapsulated {
+        encapsulation: String,
+        inner: Box<Fact>,
     },
     /// What the sweep asked of a prefix: the ground under every negative.
     Asked(Asked),
@@ -193,11 +201,14 @@ pub struct DhcpServer {
     pub relay: Option<IpAddr>,
     /// `offer`, `ack`, `nak`, `advertise`, `reply`.
     pub message: String,
-    /// The prefix of the offered address by its mask; DHCPv6: delegated prefixes are not counted here.
+    /// The prefix of the offered address by its mask. DHCPv6 gives no mask, so there is none.
     pub prefix: Option<Prefix>,
     pub routers: Vec<IpAddr>,
     pub dns: Vec<IpAddr>,
     pub domain: Option<Foreign>,
+    /// Prefixes delegated by DHCPv6.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegated: Vec<Prefix>,
 }
 
 /// What a DHCP client says of itself.

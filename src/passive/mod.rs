@@ -1,1 +1,7 @@
 //! The listener: frames into observations. It cannot send.
+
+pub mod dissect;
+mod listen;
+
+pub use dissect::dissect;
+pub use listen::{Heard, Listener};

@@ -1,1 +1,40 @@
-//! Packet formats: build and parse, one file a protocol. Total functions over bytes.
+//! Packet formats: read and write, one file a protocol. Total functions over bytes: no I/O, no
+//! clock, no panic.
+//!
+//! Every reader takes what a [`Cursor`] gives it and stops where the cursor cannot go on. Lengths
+//! that a header states are believed only as far as there are bytes. What a reader did not
+//! understand it leaves as bytes or as a number; it never guesses.
+//!
+//! Writers take values that cannot be wrong and give whole frames; [`build`] has the frames that
+//! a sweep sends.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod arp;
+pub mod build;
+pub mod checksum;
+pub mod cursor;
+pub mod ethernet;
+pub mod icmp;
+pub mod ip;
+pub mod ipv4;
+pub mod ipv6;
+pub mod link_type;
+pub mod tcp;
+pub mod udp;
+pub mod view;
+
+pub use cursor::{Cursor, WireError};
+pub use ethernet::{EtherType, Ethernet};
+pub use ip::{Ip, Protocol};
+pub use link_type::LinkType;
+pub use view::{Headers, Network, Transport};

@@ -1,0 +1,129 @@
+//! The dissectors: what a frame says, as facts. Pure: no state, no clock, no I/O, no panic.
+//!
+//! [`walk`] finds its way from the link to every payload, through tags, shims and tunnels; each
+//! member of [`ALL`] says what wakes it and reads that payload. A member keeps what it read before
+//! a fault; the fault itself becomes an oddity, in words that do not depend on the bytes, so that
+//! a flood of broken frames is one fact with a count.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod arp;
+mod traffic;
+mod walk;
+
+use crate::net::Mac;
+use crate::observe::{Fact, Source};
+use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
+
+/// Every dissector, in the order in which they are asked.
+pub const ALL: &[&dyn Dissector] = &[&arp::Arp, &traffic::Traffic];
+
+/// One protocol's reader.
+pub trait Dissector: Sync {
+    /// The protocol's word, in oddities and in the reference.
+    fn name(&self) -> &'static str;
+
+    /// What wakes it. A payload goes to every member that one of its wakes fits.
+    fn wakes(&self) -> &'static [Wake];
+
+    /// Takes the facts from a payload. What stops the reader is returned and becomes an oddity.
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError>;
+}
+
+/// Where in a frame a protocol is to be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    EtherType(EtherType),
+    /// Every IP packet, whatever it carries.
+    Ip,
+    Protocol(Protocol),
+    /// ICMPv6 by its type, so that echo does not wake neighbour discovery.
+    Icmpv6(u8),
+    /// A UDP port at either end.
+    Udp(u16),
+}
+
+/// A payload and what stood before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    /// The Ethernet addresses; [`Mac::ZERO`] where the link shows none.
+    pub source: Mac,
+    pub destination: Mac,
+    /// The IP header, for what came over IP.
+    pub ip: Option<Ip<'a>>,
+    /// Source and destination port, for what came over UDP.
+    pub ports: Option<(u16, u16)>,
+    /// What the woken protocol starts with: behind the UDP header for [`Wake::Udp`].
+    pub payload: &'a [u8],
+}
+
+/// Where the facts of one frame go.
+pub struct Facts<'f> {
+    out: &'f mut dyn FnMut(Source, Fact),
+    /// The tunnel that the walk is in.
+    encapsulation: Option<&'static str>,
+}
+
+impl Facts<'_> {
+    pub fn put(&mut self, source: Source, fact: Fact) {
+        let fact = match self.encapsulation {
+            Some(encapsulation) => Fact::Encapsulated {
+                encapsulation: encapsulation.to_owned(),
+                inner: Box::new(fact),
+            },
+            None => fact,
+        };
+        (self.out)(source, fact);
+    }
+
+    /// Something that lies about itself. `what` never depends on the bytes.
+    pub fn oddity(&mut self, source: Source, mac: Mac, protocol: &str, what: &str) {
+        let mac = mac.is_station().then_some(mac);
+        self.put(
+            source,
+            Fact::Oddity { mac, protocol: protocol.to_owned(), what: what.to_owned() },
+        );
+    }
+
+    /// A tunnel's inside: what is put through the result is marked as being in it.
+    #[allow(dead_code)]
+    fn inside<'s>(&'s mut self, encapsulation: &'static str) -> Facts<'s> {
+        Facts { out: &mut *self.out, encapsulation: Some(encapsulation) }
+    }
+}
+
+/// How far a frame could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// To the protocols that are known, or to one that is not.
+    Read,
+    /// Not even the first header.
+    Unreadable,
+    /// A link type that no reader knows.
+    Skipped,
+}
+
+/// Every fact that one frame shows.
+pub fn dissect(link_type: LinkType, frame: &[u8], out: &mut dyn FnMut(Source, Fact)) -> Reading {
+    walk::link(link_type, frame, &mut Facts { out, encapsulation: None })
+}
+
+/// Wakes the members that `fits` chooses.
+fn wake(packet: &Packet<'_>, facts: &mut Facts<'_>, fits: impl Fn(Wake) -> bool) {
+    for dissector in ALL {
+        if dissector.wakes().iter().any(|&wake| fits(wake)) {
+            if let Err(fault) = dissector.read(packet, facts) {
+                facts.oddity(Source::Traffic, packet.source, dissector.name(), fault.why());
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! IP headers (RFC 791, 8200): which source addresses are on the wire, behind which MAC.
+//!
+//! Taken: unicast sources with their hop limit as it arrived. Left: destinations, whom nobody has
+//! heard, and what is inside tunnels. Noted: sources that no station may have.
+
+use std::net::IpAddr;
+
+use super::{Dissector, Facts, Packet, Wake};
+use crate::observe::{Fact, Source};
+use crate::wire::WireError;
+
+pub(super) struct Traffic;
+
+impl Dissector for Traffic {
+    fn name(&self) -> &'static str {
+        "ip"
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[Wake::Ip]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        if facts.encapsulation.is_some() || !packet.source.is_station() {
+            return Ok(());
+        }
+        if ip.source.is_unspecified() {
+            return Ok(());
+        }
+        if !is_unicast(ip.source) {
+            facts.oddity(
+                Source::Traffic,
+                packet.source,
+                self.name(),
+                "source address that no station can have",
+            );
+            return Ok(());
+        }
+        facts.put(
+            Source::Traffic,
+            Fact::Traffic { ip: ip.source, mac: packet.source, hop_limit: ip.hop_limit },
+        );
+        Ok(())
+    }
+}
+
+fn is_unicast(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            !address.is_multicast() && !address.is_broadcast() && !address.is_loopback()
+        }
+        IpAddr::V6(address) => !address.is_multicast() && !address.is_loopback(),
+    }
+}

@@ -1,0 +1,248 @@
+//! The listener: what the dissectors take from frames, folded into a log, with bounds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::dissect::{Reading, dissect};
+use crate::net::Mac;
+use crate::observe::{
+    Fact, FrameNumber, Log, PrefixInformation, RouteInformation, RouterAdvertisement, Source,
+    VantageId,
+};
+use crate::wire::LinkType;
+
+/// What a listener has heard so far, beside the facts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Heard {
+    pub frames: u64,
+    /// Frames of which nothing could be read, not even the first header.
+    pub unreadable: u64,
+    /// Frames of link types that no reader knows, by their type.
+    pub skipped: BTreeMap<LinkType, u64>,
+    /// Facts that were not kept, because their station had shown enough of their kind.
+    pub withheld: u64,
+}
+
+/// Folds frames into a [`Log`]. It holds nothing that could send.
+///
+/// What it remembers is bounded. Facts whose number the stations of a link do not bound (addresses
+/// behind a router, oddities) are withheld past a limit for each MAC, and counted.
+#[derive(Debug, Default)]
+pub struct Listener {
+    heard: Heard,
+    traffic: Limit<(IpAddr, u8)>,
+    oddities: Limit<(Source, String, String)>,
+    advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
+}
+
+/// Source addresses with a hop limit kept for one MAC: a router shows the internet, and this many
+/// show it well. A guess.
+const MOST_TRAFFIC: usize = 4096;
+/// Different oddities kept for one MAC: dissectors know fewer.
+const MOST_ODDITIES: usize = 128;
+/// Of either kind, over all MACs: a /16 with sixteen each, some hundred megabytes.
+const MOST_TOGETHER: usize = 1_000_000;
+/// Routers whose advertisements are compared with their last.
+const MOST_ADVERTISEMENTS: usize = 4096;
+
+impl Listener {
+    pub fn new() -> Listener {
+        Listener::default()
+    }
+
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Reads one frame and folds its facts into the log.
+    pub fn take(
+        &mut self,
+        log: &mut Log,
+        vantage: VantageId,
+        at: Timestamp,
+        number: FrameNumber,
+        link_type: LinkType,
+        frame: &[u8],
+    ) {
+        let Listener { heard, traffic, oddities, advertisements } = self;
+        heard.frames = heard.frames.saturating_add(1);
+        let mut withheld = 0u64;
+        let reading = dissect(link_type, frame, &mut |source, fact| {
+            let kept = match &fact {
+                Fact::Traffic { ip, mac, hop_limit } => {
+                    traffic.admit((vantage, *mac), (*ip, *hop_limit), MOST_TRAFFIC)
+                }
+                Fact::Oddity { mac, protocol, what } => oddities.admit(
+                    (vantage, mac.unwrap_or(Mac::ZERO)),
+                    (source, protocol.clone(), what.clone()),
+                    MOST_ODDITIES,
+                ),
+                _ => true,
+            };
+            if !kept {
+                withheld = withheld.saturating_add(1);
+                return;
+            }
+            let fact = match fact {
+                Fact::RouterAdvertisement(advertisement) => {
+                    Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
+                }
+                fact => fact,
+            };
+            log.observe(at, vantage, source, fact, &[number]);
+        });
+        heard.withheld = heard.withheld.saturating_add(withheld);
+        match reading {
+            Reading::Read => {}
+            Reading::Unreadable => heard.unreadable = heard.unreadable.saturating_add(1),
+            Reading::Skipped => {
+                let count = heard.skipped.entry(link_type).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// How many different things of one kind each MAC may show.
+#[derive(Debug)]
+struct Limit<T> {
+    shown: HashMap<(VantageId, Mac), HashSet<T>>,
+    together: usize,
+}
+
+impl<T> Default for Limit<T> {
+    fn default() -> Self {
+        Limit { shown: HashMap::new(), together: 0 }
+    }
+}
+
+impl<T: std::hash::Hash + Eq> Limit<T> {
+    /// Whether the thing was shown before or may still be.
+    fn admit(&mut self, by: (VantageId, Mac), thing: T, most: usize) -> bool {
+        let full = self.together >= MOST_TOGETHER;
+        if full && !self.shown.contains_key(&by) {
+            return false;
+        }
+        let shown = self.shown.entry(by).or_default();
+        if shown.contains(&thing) {
+            return true;
+        }
+        if full || shown.len() >= most {
+            return false;
+        }
+        self.together = self.together.saturating_add(1);
+        shown.insert(thing)
+    }
+}
+
+/// The first advertisement seen that differs from this one in running lifetimes only.
+///
+/// Some routers count the lifetimes of their prefixes and routes down from one advertisement to
+/// the next (RFC 4861 §6.2.1 allows it; delegated prefixes make them do it). Each would be a fact
+/// of its own. Zero (withdrawn) and all ones (for ever) never run.
+fn first_of(
+    known: &mut HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
+    vantage: VantageId,
+    advertisement: RouterAdvertisement,
+) -> RouterAdvertisement {
+    let shape = (vantage, without_lifetimes(&advertisement));
+    if let Some(first) = known.get(&shape) {
+        return first.clone();
+    }
+    if known.len() < MOST_ADVERTISEMENTS {
+        known.insert(shape, advertisement.clone());
+    }
+    advertisement
+}
+
+fn without_lifetimes(advertisement: &RouterAdvertisement) -> RouterAdvertisement {
+    let still = |seconds: u32| if matches!(seconds, 0 | u32::MAX) { seconds } else { 1 };
+    RouterAdvertisement {
+        prefixes: (advertisement.prefixes.iter())
+            .map(|prefix| PrefixInformation {
+                valid_lifetime: still(prefix.valid_lifetime),
+                preferred_lifetime: still(prefix.preferred_lifetime),
+                ..prefix.clone()
+            })
+            .collect(),
+        routes: (advertisement.routes.iter())
+            .map(|route| RouteInformation { lifetime: still(route.lifetime), ..route.clone() })
+            .collect(),
+        ..advertisement.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Prefix;
+    use crate::wire::build;
+
+    fn advertisement(valid_lifetime: u32) -> RouterAdvertisement {
+        RouterAdvertisement {
+            router: "fe80::1".parse().unwrap(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            lifetime: 1800,
+            managed: false,
+            other: false,
+            hop_limit: 64,
+            mtu: None,
+            preference: 0,
+            prefixes: vec![PrefixInformation {
+                prefix: "fd00:1::/64".parse::<Prefix>().unwrap(),
+                on_link: true,
+                autonomous: true,
+                valid_lifetime,
+                preferred_lifetime: 600,
+            }],
+            routes: Vec::new(),
+            rdnss: Vec::new(),
+            dnssl: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn lifetimes_that_run_down_make_no_new_fact() {
+        let mut known = HashMap::new();
+        let mut first = |seconds| first_of(&mut known, VantageId(0), advertisement(seconds));
+        assert_eq!(first(7200), advertisement(7200));
+        assert_eq!(first(7190), advertisement(7200));
+        assert_eq!(first(0), advertisement(0));
+        assert_eq!(first(u32::MAX), advertisement(u32::MAX));
+    }
+
+    #[test]
+    fn a_mac_shows_so_much_and_no_more() {
+        let mut limit = Limit::default();
+        let by = |last| (VantageId(0), Mac([2, 0, 0, 0, 0, last]));
+        assert!(limit.admit(by(1), 1, 2) && limit.admit(by(1), 2, 2));
+        assert!(!limit.admit(by(1), 3, 2));
+        assert!(limit.admit(by(1), 2, 2) && limit.admit(by(2), 3, 2));
+    }
+
+    #[test]
+    fn frames_are_counted_by_what_became_of_them() {
+        let (mut listener, mut log) = (Listener::new(), Log::default());
+        let frame = build::arp_request(
+            build::Macs { source: Mac([2, 0, 0, 0, 0, 5]), destination: Mac::BROADCAST },
+            [10, 20, 1, 5].into(),
+            [10, 20, 1, 7].into(),
+        );
+        let mut take = |number, link_type, frame: &[u8]| {
+            let (at, number) = (Timestamp::UNIX_EPOCH, FrameNumber(number));
+            listener.take(&mut log, VantageId(0), at, number, link_type, frame);
+        };
+        take(1, LinkType::ETHERNET, &frame);
+        take(2, LinkType::ETHERNET, &frame);
+        take(3, LinkType::ETHERNET, &frame[..9]);
+        take(4, LinkType(231), &frame);
+        let heard = listener.heard();
+        assert_eq!((heard.frames, heard.unreadable), (4, 1));
+        assert_eq!(heard.skipped, [(LinkType(231), 1)].into());
+        assert_eq!(log.len(), 1);
+        let (_, binding) = log.iter().next().unwrap();
+        assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
+    }
+}
