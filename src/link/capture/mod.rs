@@ -7,7 +7,6 @@
 //!
 //! Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
 
-mod link_type;
 mod reader;
 mod source;
 mod writer;
@@ -17,7 +16,7 @@ use std::io;
 use jiff::Timestamp;
 use thiserror::Error;
 
-pub use link_type::LinkType;
+pub use crate::wire::LinkType;
 pub use reader::Reader;
 pub use writer::{InterfaceDescription, Section, Writer};
 

@@ -31,9 +31,7 @@ impl Place {
 pub(super) fn link(link_type: LinkType, frame: &[u8], facts: &mut Facts<'_>) -> Reading {
     match link_type {
         LinkType::ETHERNET => ethernet(frame, Place::OUTSIDE, facts),
-        LinkType(12 | 14) | LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => {
-            ip(frame, Place::OUTSIDE, facts)
-        }
+        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => ip(frame, Place::OUTSIDE, facts),
         _ => Reading::Skipped,
     }
 }
