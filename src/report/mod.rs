@@ -7,6 +7,7 @@ mod json;
 
 use std::io::{self, Write};
 
+use crate::audit::{Regulation, Sentences, say};
 use crate::result::Folder;
 use crate::result::v1::{FileDigest, SweepResult};
 use crate::texts::Texts;
@@ -43,4 +44,24 @@ pub fn put(
         .iter()
         .map(|format| folder.put(format.file_name(), &mut |out| format.write(result, texts, out)))
         .collect()
+}
+
+/// The result with its titles, remediations and refutations in another language. What the regulation
+/// does not know any more keeps its sentences.
+pub fn retell(result: &SweepResult, texts: &Texts, regulation: &Regulation) -> SweepResult {
+    let mut told = result.clone();
+    for finding in &mut told.findings {
+        let Sentences { title, remediation, refuted_by } = say(finding, texts, regulation);
+        for (old, new) in [
+            (&mut finding.title, title),
+            (&mut finding.remediation, remediation),
+            (&mut finding.refuted_by, refuted_by),
+        ] {
+            if !new.is_empty() {
+                *old = new;
+            }
+        }
+    }
+    texts.language().word().clone_into(&mut told.sweep.language);
+    told
 }

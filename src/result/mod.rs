@@ -5,6 +5,7 @@
 //! of them whole or not at all. Nothing with a secret in it gets into a file: [`blank`] goes over
 //! every frame on its way to a capture.
 
+mod assemble;
 pub mod blank;
 pub mod evidence;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod read;
 mod schema;
 pub mod v1;
 
+pub use assemble::{Parts, assemble};
 pub use folder::{Folder, Own};
 pub use read::{MOST_BYTES, ReadError, locate, read, read_from, write, write_to};
 pub use schema::schema;

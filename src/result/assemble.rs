@@ -1,0 +1,267 @@
+//! Inventory and findings turned into the published result, and the frames that prove it picked.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::evidence::{EvidencePlan, Frames, Wanted};
+use super::names;
+use super::v1::{
+    Binding, Coverage, Device, Evidence, EvidenceKind, Finding, Identity, SCHEMA, Segment, Service,
+    Subject, Sweep, SweepResult, Waiver,
+};
+use crate::audit::{self, Audit, Proof, Regulation};
+use crate::inventory::{self, Context, Inventory};
+use crate::net::{Port, Prefix, Transport, port};
+use crate::observe::{FrameNumber, Log, ObservationId, VantageId};
+use crate::texts::Texts;
+
+/// Frames that one finding or segment may claim. What several hundred frames show, the first ones do.
+const MOST_FRAMES: usize = 64;
+
+/// Pieces of evidence that one source of a segment gives.
+const PIECES_A_SOURCE: usize = 2;
+
+/// What a result is made from.
+pub struct Parts<'a> {
+    /// The head, as the conductor knows it.
+    pub sweep: Sweep,
+    pub inventory: &'a Inventory,
+    pub context: &'a Context,
+    pub audit: &'a Audit,
+    pub log: &'a Log,
+    pub regulation: &'a Regulation,
+    pub texts: &'a Texts,
+    /// What was not done, and why, by prefix and vantage.
+    pub why_not: &'a BTreeMap<(Prefix, VantageId), String>,
+}
+
+/// The result, and the plan of the capture that its evidence points into.
+///
+/// A frame that `frames` does not have is not pointed at: its observation then stands as a fact
+/// without a packet.
+pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, EvidencePlan) {
+    let mut wanted = Wanted::default();
+    for finding in &parts.audit.findings {
+        let shows = format!("finding {}", finding.id);
+        let mut left = MOST_FRAMES;
+        for proof in &finding.evidence {
+            let numbers = frames_of(parts.log, proof);
+            let numbers = numbers.get(..left).unwrap_or(&numbers);
+            left -= numbers.len();
+            wanted.want(numbers, &shows);
+        }
+    }
+    for segment in &parts.inventory.segments {
+        let shows = format!("segment {}", segment.prefix);
+        for proof in proofs(segment) {
+            wanted.want(&frames_of(parts.log, &proof), &shows);
+        }
+    }
+    let plan = wanted.plan(frames);
+
+    let result = SweepResult {
+        schema: SCHEMA.to_owned(),
+        coverage: parts.inventory.coverage.iter().map(|row| coverage(row, &parts)).collect(),
+        devices: parts
+            .inventory
+            .devices
+            .iter()
+            .enumerate()
+            .map(|(place, found)| device(found, parts.audit.devices.get(place)))
+            .collect(),
+        segments: parts
+            .inventory
+            .segments
+            .iter()
+            .enumerate()
+            .map(|(place, found)| segment(found, parts.audit.segments.get(place), &parts, &plan))
+            .collect(),
+        egresses: Vec::new(),
+        findings: parts.audit.findings.iter().map(|found| finding(found, &parts, &plan)).collect(),
+        sweep: parts.sweep,
+    };
+    (result, plan)
+}
+
+fn frames_of(log: &Log, proof: &Proof) -> Vec<FrameNumber> {
+    let of = |id: &ObservationId| match log.get(*id) {
+        Some(observation) => observation.frames.as_slice(),
+        None => &[],
+    };
+    match proof {
+        Proof::Observed(id) => of(id).to_vec(),
+        Proof::Silence { asked, .. } => asked.iter().flat_map(of).copied().collect(),
+        Proof::Row { .. } => Vec::new(),
+    }
+}
+
+fn evidence(proof: &Proof, parts: &Parts<'_>, plan: &EvidencePlan) -> Evidence {
+    let packets = plan.places(&frames_of(parts.log, proof));
+    let kind = match proof {
+        Proof::Observed(_) if packets.is_empty() => EvidenceKind::Observation,
+        Proof::Observed(_) => EvidenceKind::Packet,
+        Proof::Silence { .. } => EvidenceKind::Silence,
+        Proof::Row { .. } => EvidenceKind::Registry,
+    };
+    Evidence {
+        kind,
+        summary: audit::say_proof(proof, parts.log, parts.texts),
+        file: (!packets.is_empty()).then(|| names::EVIDENCE.to_owned()),
+        packets,
+    }
+}
+
+fn finding(found: &audit::Finding, parts: &Parts<'_>, plan: &EvidencePlan) -> Finding {
+    let or_start = |at: Option<Timestamp>| match at {
+        Some(at) => at.to_string(),
+        None => parts.sweep.started_at.clone(),
+    };
+    let mut finding = Finding {
+        id: found.id.to_string(),
+        rule: found.rule.to_owned(),
+        severity: found.severity,
+        confidence: found.confidence,
+        refuted_by: String::new(),
+        unit: found.unit.clone(),
+        articles: parts
+            .regulation
+            .rules
+            .get(found.rule)
+            .map(|rule| rule.articles.clone())
+            .unwrap_or_default(),
+        title: String::new(),
+        remediation: String::new(),
+        notice: found.notice.clone(),
+        subject: Subject {
+            ip: found.subject.ip.map(|ip| ip.to_string()),
+            mac: found.subject.mac.map(|mac| mac.to_string()),
+            prefix: found.subject.prefix.map(|prefix| prefix.to_string()),
+            port: found.subject.port.map(|port| port.to_string()),
+        },
+        detail: found.detail.clone(),
+        evidence: found.evidence.iter().map(|proof| evidence(proof, parts, plan)).collect(),
+        first_seen: or_start(found.first_seen),
+        last_seen: or_start(found.last_seen),
+        status: found.status,
+        waiver: found.waiver.as_ref().map(|waiver| Waiver {
+            until: waiver.until.map(|day| day.to_string()),
+            reason: waiver.reason.clone(),
+            approval: waiver.approval.clone(),
+        }),
+    };
+    let sentences = audit::say(&finding, parts.texts, parts.regulation);
+    finding.title = sentences.title;
+    finding.remediation = sentences.remediation;
+    finding.refuted_by = sentences.refuted_by;
+    finding
+}
+
+/// What shows a segment: the first observations of each source.
+fn proofs(segment: &inventory::Segment) -> impl Iterator<Item = Proof> {
+    segment
+        .sources
+        .values()
+        .flat_map(|ids| ids.iter().take(PIECES_A_SOURCE))
+        .map(|id| Proof::Observed(*id))
+}
+
+fn segment(
+    found: &inventory::Segment,
+    attribution: Option<&audit::Attribution>,
+    parts: &Parts<'_>,
+    plan: &EvidencePlan,
+) -> Segment {
+    Segment {
+        prefix: found.prefix.to_string(),
+        unit: attribution.and_then(|attribution| attribution.unit.clone()),
+        registered: attribution.is_some_and(|attribution| attribution.registered_as.is_some()),
+        gateways: found.gateways.iter().map(ToString::to_string).collect(),
+        live: found.live,
+        evidence: proofs(found).map(|proof| evidence(&proof, parts, plan)).collect(),
+        sources: found.sources.keys().map(|source| source.word().to_owned()).collect(),
+    }
+}
+
+fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -> Device {
+    let mut roles: Vec<String> = found.roles.keys().map(|role| role.word().to_owned()).collect();
+    roles.dedup();
+    Device {
+        id: found.id.to_string(),
+        unit: attribution.and_then(|attribution| attribution.unit.clone()),
+        macs: found.macs.iter().map(ToString::to_string).collect(),
+        addresses: found.addresses().map(|ip| ip.to_string()).collect(),
+        claimed_addresses: {
+            let mut claimed: Vec<_> = found.claimed.iter().map(|claimed| claimed.value).collect();
+            claimed.sort_unstable();
+            claimed.dedup();
+            claimed.iter().map(ToString::to_string).collect()
+        },
+        hostnames: found.hostnames.iter().map(|name| name.raw().to_owned()).collect(),
+        bindings: found
+            .bindings
+            .iter()
+            .map(|binding| Binding {
+                ip: binding.ip.to_string(),
+                mac: binding.mac.map(|mac| mac.to_string()),
+                on_link: binding.on_link,
+                via: binding.via.map(|mac| mac.to_string()),
+                sources: binding.sources.iter().map(|source| source.word().to_owned()).collect(),
+            })
+            .collect(),
+        identity: Identity::default(),
+        vendor: found.vendor.map(str::to_owned),
+        kind: None,
+        os: None,
+        roles,
+        registered_as: attribution.and_then(|attribution| attribution.registered_as.clone()),
+        services: found
+            .services
+            .iter()
+            .map(|service| Service {
+                ip: service.ip.to_string(),
+                port: service.port.to_string(),
+                name: None,
+                product: None,
+                version: None,
+                banner: None,
+                risks: Vec::new(),
+                tls: None,
+            })
+            .collect(),
+        tunnels: Vec::new(),
+        first_seen: found.first_seen.to_string(),
+        last_seen: found.last_seen.to_string(),
+        sources: found.sources.iter().map(|source| source.word().to_owned()).collect(),
+    }
+}
+
+fn coverage(row: &inventory::Coverage, parts: &Parts<'_>) -> Coverage {
+    let vantage = parts.context.vantages.get(usize::from(row.vantage.0));
+    Coverage {
+        prefix: row.prefix.to_string(),
+        vantage: vantage.map(|vantage| vantage.interface.clone()).unwrap_or_default(),
+        methods: row.methods.keys().cloned().collect(),
+        ports: ports(row.ports.iter().copied()),
+        asked: row.asked,
+        answered: row.answered,
+        excluded: row.excluded,
+        ghosts: row.ghosts,
+        calibrated: BTreeMap::new(),
+        why_not: parts.why_not.get(&(row.prefix, row.vantage)).cloned(),
+        complete: row.is_complete(),
+    }
+}
+
+/// `tcp/22,80,8000-8010 udp/161`.
+fn ports(ports: impl Iterator<Item = Port>) -> String {
+    let mut by_transport: BTreeMap<Transport, Vec<u16>> = BTreeMap::new();
+    for port in ports {
+        by_transport.entry(port.transport).or_default().push(port.number);
+    }
+    let lists: Vec<String> = by_transport
+        .into_iter()
+        .map(|(transport, numbers)| format!("{transport}/{}", port::ranges(&numbers)))
+        .collect();
+    lists.join(" ")
+}
