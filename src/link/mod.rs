@@ -9,6 +9,8 @@
 //! the ring, by any local tap): who keeps a record copies them on the sending path. Frames of our
 //! own kernel (its resets, its ARP answers) are heard, marked [`Captured::outgoing`].
 
+mod attachment;
+mod batch;
 pub mod capture;
 mod error;
 mod filter;

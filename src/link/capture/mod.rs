@@ -9,6 +9,8 @@
 
 mod reader;
 mod source;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
