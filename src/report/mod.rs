@@ -3,7 +3,11 @@
 //! A format gets a [`SweepResult`] and the texts of a language and writes itself. Text that came from
 //! the network is data here: it is escaped for HTML, defused for cells, and never taken for markup.
 
+mod html;
 mod json;
+mod map;
+mod measure;
+mod view;
 
 use std::io::{self, Write};
 
@@ -26,7 +30,7 @@ pub trait Format: Sync {
 }
 
 /// Every format, in the order people see them.
-pub const ALL: &[&dyn Format] = &[&json::Json];
+pub const ALL: &[&dyn Format] = &[&html::Html, &json::Json];
 
 /// The format of a word.
 pub fn named(name: &str) -> Option<&'static dyn Format> {
