@@ -59,6 +59,9 @@ fn write(frames: &[Kept], payloads: &[Vec<u8>]) -> Vec<u8> {
     for name in ["eth0", "界碑"] {
         writer.interface(&InterfaceDescription::ethernet(name)).unwrap();
     }
+    for payload in payloads {
+        writer.custom(payload.clone()).unwrap();
+    }
     for (number, frame) in (1..).zip(frames) {
         let comments: Vec<&str> = frame.comments.iter().map(String::as_str).collect();
         let written = writer.frame(
@@ -70,9 +73,6 @@ fn write(frames: &[Kept], payloads: &[Vec<u8>]) -> Vec<u8> {
             &comments,
         );
         assert_eq!(written.unwrap(), number);
-    }
-    for payload in payloads {
-        writer.custom(payload).unwrap();
     }
     writer.statistics(0, Timestamp::UNIX_EPOCH, 7, 1).unwrap();
     writer.finish().unwrap()

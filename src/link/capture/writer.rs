@@ -16,6 +16,9 @@ const CUSTOM: u32 = 0x0000_0bad;
 /// The longest option value: the longest multiple of four that a 16-bit length can say.
 const MAX_OPTION: usize = 65_532;
 
+/// The most octets of custom payloads in one file: they wait in memory. A guess.
+pub const MAX_CUSTOM: usize = 64 << 20;
+
 /// What the section header says of the whole file.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
@@ -48,13 +51,16 @@ pub struct Writer<W: Write> {
     to: W,
     /// One block, built here and written at once.
     block: Vec<u8>,
+    /// Custom blocks, written behind the last frame.
+    custom: Vec<Vec<u8>>,
     interfaces: u32,
     frames: u64,
 }
 
 impl<W: Write> Writer<W> {
     pub fn new(to: W, section: &Section) -> io::Result<Writer<W>> {
-        let mut writer = Writer { to, block: Vec::new(), interfaces: 0, frames: 0 };
+        let mut writer =
+            Writer { to, block: Vec::new(), custom: Vec::new(), interfaces: 0, frames: 0 };
         writer.begin(SECTION_HEADER);
         writer.put(&0x1a2b_3c4d_u32.to_le_bytes());
         writer.put(&1u16.to_le_bytes());
@@ -149,21 +155,23 @@ impl<W: Write> Writer<W> {
         self.end()
     }
 
-    /// Writes a custom block that other programs skip and [`Item::ours`](super::Item::ours) reads.
+    /// Keeps a payload for a custom block, which [`finish`](Self::finish) writes behind the last
+    /// frame and [`Item::ours`](super::Item::ours) reads.
+    ///
+    /// Wireshark counts a custom block among the frames (tcpdump does not): in front of any, it
+    /// would shift the number of every frame behind it.
     ///
     /// # Errors
-    /// Those of the writer below; `InvalidInput` for a payload that makes the block longer than
-    /// readers accept.
-    pub fn custom(&mut self, payload: &[u8]) -> io::Result<()> {
-        if payload.len() > super::reader::MAX_BLOCK as usize - 64 {
+    /// `InvalidInput` for a payload longer than readers accept, or more than [`MAX_CUSTOM`] in all.
+    pub fn custom(&mut self, payload: Vec<u8>) -> io::Result<()> {
+        let kept: usize = self.custom.iter().map(Vec::len).sum();
+        if payload.len() > super::reader::MAX_BLOCK as usize - 64
+            || payload.len().saturating_add(kept) > MAX_CUSTOM
+        {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        self.begin(CUSTOM);
-        self.put(&CUSTOM_PEN.to_le_bytes());
-        self.put(CUSTOM_MAGIC);
-        self.put(&(payload.len() as u32).to_le_bytes());
-        self.padded(payload);
-        self.end()
+        self.custom.push(payload);
+        Ok(())
     }
 
     pub fn frames(&self) -> u64 {
@@ -174,8 +182,16 @@ impl<W: Write> Writer<W> {
         self.to.flush()
     }
 
-    /// Flushes, and gives back what was written to.
+    /// Writes the custom blocks, flushes, and gives back what was written to.
     pub fn finish(mut self) -> io::Result<W> {
+        for payload in std::mem::take(&mut self.custom) {
+            self.begin(CUSTOM);
+            self.put(&CUSTOM_PEN.to_le_bytes());
+            self.put(CUSTOM_MAGIC);
+            self.put(&(payload.len() as u32).to_le_bytes());
+            self.padded(&payload);
+            self.end()?;
+        }
         self.to.flush()?;
         Ok(self.to)
     }
