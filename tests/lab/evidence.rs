@@ -150,6 +150,21 @@ fn addresses(text: &str) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 #[test]
+fn names_from_the_wire_are_shown_as_text() {
+    if !privileged() {
+        return;
+    }
+    // A host of `county` announces this name by LLDP; the escape after it colours a terminal.
+    let name = "<img/src=x/onerror=alert(1)>";
+    let swept = swept("county");
+    let told = swept.result()["devices"].to_string();
+    assert!(told.contains(name), "the name was not heard: {told}");
+    let report = std::fs::read_to_string(swept.file("report.html")).expect("the report is text");
+    assert!(!report.contains(name) && !report.contains('\u{1b}'));
+    assert!(!swept.said.contains('\u{1b}'), "{}", swept.said);
+}
+
+#[test]
 fn a_sweep_through_the_portable_link_finds_the_same() {
     if !privileged() {
         return;

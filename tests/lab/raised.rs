@@ -24,7 +24,7 @@ pub fn privileged() -> bool {
 #[derive(Deserialize)]
 struct State {
     scanner: String,
-    interface: String,
+    interfaces: Vec<String>,
     namespaces: BTreeMap<String, String>,
 }
 
@@ -65,7 +65,7 @@ impl Lab {
     }
 
     pub fn interface(&self) -> &str {
-        &self.state.interface
+        &self.state.interfaces[0]
     }
 
     /// `jiebei` where the scanner stands.
@@ -78,7 +78,10 @@ impl Lab {
     /// The scenario's sweep, its result in `out` under the lab's folder.
     pub fn sweep(&self, out: &str) -> Command {
         let mut sweep = self.jiebei("sweep");
-        sweep.args(["--interface", self.interface(), "--lang", "en"]);
+        for interface in &self.state.interfaces {
+            sweep.args(["--interface", interface]);
+        }
+        sweep.args(["--lang", "en"]);
         sweep.arg("--registry").arg(scenario_file(self.scenario, "registry"));
         sweep.arg("--profile").arg(scenario_file(self.scenario, "profile.toml"));
         sweep.arg("--out").arg(self.folder.join(out));

@@ -1,16 +1,18 @@
 //! Every rule fires on what was planted for it, and on nothing else.
 //!
-//! `town` and `county` hold violations of the rules beside decoys that nearly break them; in
-//! `quiet` everything is as the registry says.
+//! `town`, `county` and `crossing` hold violations of the rules beside decoys that nearly break
+//! them; in `quiet` everything is as the registry says.
 
 use crate::raised::privileged;
 use crate::swept::{assert_as_planted, swept};
+
+const ALL: [&str; 4] = ["town", "county", "crossing", "quiet"];
 
 fn fires(rule: &str) {
     if !privileged() {
         return;
     }
-    for scenario in ["town", "county", "quiet"] {
+    for scenario in ALL {
         assert_as_planted(scenario, &swept(scenario).file("result.json"), Some(rule));
     }
 }
@@ -101,6 +103,13 @@ fn a_whole_town_is_told_exactly() {
 fn a_whole_county_is_told_exactly() {
     if privileged() {
         assert_as_planted("county", &swept("county").file("result.json"), None);
+    }
+}
+
+#[test]
+fn two_wires_are_told_exactly() {
+    if privileged() {
+        assert_as_planted("crossing", &swept("crossing").file("result.json"), None);
     }
 }
 
