@@ -1,0 +1,102 @@
+//! What the engine runs in: time, the fence, and what is heard.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::link::{LinkError, Receive, wait_any};
+use crate::observe::VantageId;
+use crate::scope::Fence;
+
+/// A frame that was heard at a vantage.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard<'a> {
+    pub vantage: VantageId,
+    pub at: Timestamp,
+    /// From the Ethernet header on, cut at the capture's snap length.
+    pub bytes: &'a [u8],
+    /// The length on the wire.
+    pub length: u32,
+    /// Sent by our own kernel.
+    pub outgoing: bool,
+}
+
+/// A world is a clock, a fence and an ear: the real one ([`LiveWorld`]) or one in memory.
+pub trait World {
+    /// The time since the sweep's start. Read once per batch.
+    fn now(&mut self) -> Duration;
+
+    fn fence(&mut self) -> &mut Fence;
+
+    /// Hands every waiting frame to `take`, with the fence, and waits at most `patience` for the
+    /// first. Says how many there were.
+    fn receive(
+        &mut self,
+        patience: Duration,
+        take: &mut dyn FnMut(&mut Fence, Heard<'_>),
+    ) -> Result<usize, LinkError>;
+}
+
+/// The real world: links and the monotonic clock.
+pub struct LiveWorld {
+    fence: Fence,
+    receivers: Vec<(VantageId, Box<dyn Receive>)>,
+    started: Instant,
+}
+
+impl LiveWorld {
+    /// `started` is the instant that the fence's guard was told as the sweep's start.
+    pub fn new(
+        fence: Fence,
+        receivers: Vec<(VantageId, Box<dyn Receive>)>,
+        started: Instant,
+    ) -> LiveWorld {
+        LiveWorld { fence, receivers, started }
+    }
+
+    /// Frames that the kernel threw away at each vantage because we were too slow.
+    pub fn dropped(&mut self) -> Vec<(VantageId, Result<u64, LinkError>)> {
+        self.receivers.iter_mut().map(|(id, receiver)| (*id, receiver.dropped())).collect()
+    }
+}
+
+impl World for LiveWorld {
+    fn now(&mut self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn fence(&mut self) -> &mut Fence {
+        &mut self.fence
+    }
+
+    fn receive(
+        &mut self,
+        patience: Duration,
+        take: &mut dyn FnMut(&mut Fence, Heard<'_>),
+    ) -> Result<usize, LinkError> {
+        let LiveWorld { fence, receivers, .. } = self;
+        let mut patience = patience;
+        if receivers.len() > 1 {
+            let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();
+            wait_any(&views, patience)?;
+            // Whatever is ready is taken without waiting.
+            patience = Duration::ZERO;
+        }
+        let mut frames = 0;
+        for (vantage, receiver) in receivers {
+            frames += receiver.receive(patience, &mut |captured| {
+                take(
+                    fence,
+                    Heard {
+                        vantage: *vantage,
+                        at: captured.at,
+                        bytes: captured.bytes,
+                        length: captured.length,
+                        outgoing: captured.outgoing,
+                    },
+                );
+            })?;
+        }
+        Ok(frames)
+    }
+}
