@@ -51,6 +51,7 @@ pub enum Source {
     RoutingProtocol,
     Mdns,
     Mld,
+    Igmp,
     Traceroute,
     /// The one-packet forwarding test: a frame to a neighbour's MAC for an off-link address.
     Forwarding,
@@ -77,6 +78,7 @@ impl Source {
             Source::RoutingProtocol => "routing-protocol",
             Source::Mdns => "mdns",
             Source::Mld => "mld",
+            Source::Igmp => "igmp",
             Source::Traceroute => "traceroute",
             Source::Forwarding => "forwarding",
             Source::Traffic => "traffic",

@@ -14,6 +14,10 @@ impl Dissector for Arp {
         "arp"
     }
 
+    fn source(&self) -> Source {
+        Source::Arp
+    }
+
     fn wakes(&self) -> &'static [Wake] {
         &[Wake::EtherType(EtherType::ARP)]
     }

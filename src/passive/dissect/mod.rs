@@ -17,7 +17,21 @@
 )]
 
 mod arp;
+mod dhcp4;
+mod dhcp6;
+mod eigrp;
+mod hsrp;
+mod igmp;
+mod lldp;
+mod mdns;
+mod mld;
+mod ndp;
+mod ospf;
+mod pim;
+mod rip;
+mod speaker;
 mod traffic;
+mod vrrp;
 mod walk;
 
 use crate::net::Mac;
@@ -25,12 +39,31 @@ use crate::observe::{Fact, Source};
 use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
 
 /// Every dissector, in the order in which they are asked.
-pub const ALL: &[&dyn Dissector] = &[&arp::Arp, &traffic::Traffic];
+pub const ALL: &[&dyn Dissector] = &[
+    &traffic::Traffic,
+    &arp::Arp,
+    &ndp::Ndp,
+    &dhcp4::Dhcp4,
+    &dhcp6::Dhcp6,
+    &mdns::Mdns,
+    &lldp::Lldp,
+    &mld::Mld,
+    &igmp::Igmp,
+    &vrrp::Vrrp,
+    &hsrp::Hsrp,
+    &ospf::Ospf,
+    &rip::Rip,
+    &eigrp::Eigrp,
+    &pim::Pim,
+];
 
 /// One protocol's reader.
 pub trait Dissector: Sync {
     /// The protocol's word, in oddities and in the reference.
     fn name(&self) -> &'static str;
+
+    /// By what its facts are said to be learnt; its oddities too.
+    fn source(&self) -> Source;
 
     /// What wakes it. A payload goes to every member that one of its wakes fits.
     fn wakes(&self) -> &'static [Wake];
@@ -95,7 +128,6 @@ impl Facts<'_> {
     }
 
     /// A tunnel's inside: what is put through the result is marked as being in it.
-    #[allow(dead_code)]
     fn inside<'s>(&'s mut self, encapsulation: &'static str) -> Facts<'s> {
         Facts { out: &mut *self.out, encapsulation: Some(encapsulation) }
     }
@@ -122,8 +154,13 @@ fn wake(packet: &Packet<'_>, facts: &mut Facts<'_>, fits: impl Fn(Wake) -> bool)
     for dissector in ALL {
         if dissector.wakes().iter().any(|&wake| fits(wake)) {
             if let Err(fault) = dissector.read(packet, facts) {
-                facts.oddity(Source::Traffic, packet.source, dissector.name(), fault.why());
+                facts.oddity(dissector.source(), packet.source, dissector.name(), fault.why());
             }
         }
     }
+}
+
+/// Octets as two digits each.
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -16,6 +16,10 @@ impl Dissector for Traffic {
         "ip"
     }
 
+    fn source(&self) -> Source {
+        Source::Traffic
+    }
+
     fn wakes(&self) -> &'static [Wake] {
         &[Wake::Ip]
     }

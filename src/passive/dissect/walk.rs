@@ -1,4 +1,8 @@
 //! The way from a frame's first byte to the payloads that dissectors read.
+//!
+//! Tags and shims that stations of this link put before their packets (802.1Q, 802.1ah, PPPoE, MPLS)
+//! are passed. What is inside an IP tunnel is walked too, and its facts are marked: they are true of
+//! another wire. Each layer is shorter than the one around it, and there is a limit to their number.
 
 use std::net::IpAddr;
 
@@ -6,14 +10,15 @@ use super::{Facts, Packet, Reading, Wake, wake};
 use crate::net::Mac;
 use crate::observe::Source;
 use crate::wire::ethernet::{Carried, EtherType, Ethernet};
+use crate::wire::tunnel::{self, Inner, Inside};
 use crate::wire::udp::Udp;
-use crate::wire::{Ip, LinkType, Protocol};
+use crate::wire::{Ip, LinkType, Protocol, WireError, link_header};
 
 /// Frames within packets within frames: deeper than any network that means well.
 const MOST_LAYERS: u8 = 8;
 
 /// Where the walk stands: the addresses of the link that it is on, and how deep it is.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Place {
     source: Mac,
     destination: Mac,
@@ -26,39 +31,81 @@ impl Place {
     fn deeper(self) -> Place {
         Place { layers: self.layers.saturating_add(1), ..self }
     }
+
+    /// Inside a tunnel the outer link's addresses say nothing.
+    fn without_link(self) -> Place {
+        Place { layers: self.layers, ..Place::OUTSIDE }
+    }
+
+    fn odd(self, facts: &mut Facts<'_>, protocol: &str, what: &str) {
+        facts.oddity(Source::Traffic, self.source, protocol, what);
+    }
 }
 
 pub(super) fn link(link_type: LinkType, frame: &[u8], facts: &mut Facts<'_>) -> Reading {
-    match link_type {
-        LinkType::ETHERNET => ethernet(frame, Place::OUTSIDE, facts),
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => ip(frame, Place::OUTSIDE, facts),
-        _ => Reading::Skipped,
+    if link_type == LinkType::ETHERNET {
+        return ethernet(frame, Place::OUTSIDE, facts);
+    }
+    match link_header::read(link_type, frame) {
+        None => Reading::Skipped,
+        Some(Err(_)) => Reading::Unreadable,
+        Some(Ok(header)) => {
+            let source = header.source.unwrap_or(Mac::ZERO);
+            let place = Place { source, ..Place::OUTSIDE };
+            match header.carried {
+                Some(ethertype) => carried(ethertype, header.payload, place, facts),
+                None => Reading::Read,
+            }
+        }
     }
 }
 
 fn ethernet(frame: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
     let Ok(ethernet) = Ethernet::read(frame) else { return Reading::Unreadable };
-    let place = Place {
-        source: ethernet.source,
-        destination: ethernet.destination,
-        layers: place.layers.saturating_add(1),
-    };
-    if let Carried::EtherType(ethertype) = ethernet.carried {
-        carried(ethertype, ethernet.payload, place, facts);
+    let place =
+        Place { source: ethernet.source, destination: ethernet.destination, layers: place.layers };
+    if place.source.is_group() {
+        facts.oddity(Source::Traffic, Mac::ZERO, "ethernet", "source that is a group");
     }
-    Reading::Read
+    match ethernet.carried {
+        Carried::EtherType(ethertype) => {
+            carried(ethertype, ethernet.payload, place, facts);
+            Reading::Read
+        }
+        Carried::Llc(_) | Carried::Snap(..) => Reading::Read,
+    }
 }
 
 /// What an EtherType announces, on Ethernet or on another link that borrows the numbers.
-fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts<'_>) {
-    if place.layers > MOST_LAYERS {
-        facts.oddity(Source::Traffic, place.source, "frame", "too many layers");
-        return;
+fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
+    if place.layers >= MOST_LAYERS {
+        place.odd(facts, "frame", "too many layers");
+        return Reading::Read;
     }
+    let place = place.deeper();
     match ethertype {
         EtherType::IPV4 | EtherType::IPV6 => {
-            if ip(payload, place, facts) == Reading::Unreadable {
-                facts.oddity(Source::Traffic, place.source, "ip", "unreadable header");
+            if let Err(fault) = ip(payload, place, facts) {
+                place.odd(facts, fault.what(), fault.why());
+                return Reading::Unreadable;
+            }
+        }
+        EtherType::MPLS | EtherType::MPLS_MULTICAST => {
+            // What is carried is not announced: a packet is told by its first nibble.
+            if let Ok(behind @ [0x40..=0x4f | 0x60..=0x6f, ..]) = tunnel::mpls(payload)
+                && let Err(fault) = ip(behind, place, facts)
+            {
+                place.odd(facts, fault.what(), fault.why());
+            }
+        }
+        EtherType::PPPOE_SESSION => {
+            if let Ok(session) = tunnel::pppoe_session(payload) {
+                ppp(session, place, facts);
+            }
+        }
+        EtherType::BACKBONE => {
+            if let Ok(inner) = tunnel::backbone(payload) {
+                ethernet(inner, place, facts);
             }
         }
         _ => {
@@ -72,10 +119,17 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
             wake(&packet, facts, |wake| wake == Wake::EtherType(ethertype));
         }
     }
+    Reading::Read
 }
 
-fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
-    let Ok(ip) = Ip::read(bytes) else { return Reading::Unreadable };
+fn ppp(bytes: &[u8], place: Place, facts: &mut Facts<'_>) {
+    if let Ok(Some((ethertype, payload))) = tunnel::ppp(bytes) {
+        carried(ethertype, payload, place, facts);
+    }
+}
+
+fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError> {
+    let ip = Ip::read(bytes)?;
     let packet = Packet {
         source: place.source,
         destination: place.destination,
@@ -85,24 +139,39 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
     };
     wake(&packet, facts, |wake| wake == Wake::Ip);
     if !ip.has_upper_layer() {
-        return Reading::Read;
+        return Ok(());
     }
     match (ip.protocol, ip.source) {
-        (Protocol::UDP, _) => udp(packet, ip, place.deeper(), facts),
+        (Protocol::UDP, _) => udp(packet, ip, place, facts),
         (Protocol::ICMPV6, IpAddr::V6(_)) => {
             if let Some(&icmp_type) = ip.payload.first() {
                 wake(&packet, facts, |wake| wake == Wake::Icmpv6(icmp_type));
             }
         }
+        (Protocol::IPV4, IpAddr::V4(_)) => inside("ipip", Inner::Ip, ip.payload, place, facts),
+        (Protocol::IPV4, IpAddr::V6(_)) => inside("4in6", Inner::Ip, ip.payload, place, facts),
+        (Protocol::IPV6, IpAddr::V4(_)) => inside("6in4", Inner::Ip, ip.payload, place, facts),
+        (Protocol::IPV6, IpAddr::V6(_)) => inside("6in6", Inner::Ip, ip.payload, place, facts),
+        (Protocol::GRE, _) => tunnelled(tunnel::gre(ip.payload), place, facts),
+        (
+            Protocol::HOP_BY_HOP
+            | Protocol::ROUTING
+            | Protocol::FRAGMENT
+            | Protocol::DESTINATION_OPTIONS,
+            IpAddr::V6(_),
+        ) => {
+            // RFC 7112: the first fragment must hold the whole chain. Else a filter sees nothing.
+            place.odd(facts, "ipv6", "extension headers that hide the upper layer");
+        }
         (protocol, _) => wake(&packet, facts, |wake| wake == Wake::Protocol(protocol)),
     }
-    Reading::Read
+    Ok(())
 }
 
-fn udp(packet: Packet<'_>, ip: Ip<'_>, _place: Place, facts: &mut Facts<'_>) {
-    let Ok(udp) = Udp::read(ip.payload) else {
-        facts.oddity(Source::Traffic, packet.source, "udp", "unreadable header");
-        return;
+fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
+    let udp = match Udp::read(ip.payload) {
+        Ok(udp) => udp,
+        Err(fault) => return place.odd(facts, fault.what(), fault.why()),
     };
     let packet =
         Packet { ports: Some((udp.source, udp.destination)), payload: udp.payload, ..packet };
@@ -111,4 +180,43 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, _place: Place, facts: &mut Facts<'_>) {
         facts,
         |wake| matches!(wake, Wake::Udp(port) if port == udp.destination || port == udp.source),
     );
+    // Tunnels are told by their destination port; Teredo by either, for servers answer from it.
+    match (udp.destination, udp.source) {
+        (tunnel::VXLAN_PORT | tunnel::VXLAN_OLD_PORT, _) => {
+            tunnelled(tunnel::vxlan(udp.payload), place, facts);
+        }
+        (tunnel::GENEVE_PORT, _) => tunnelled(tunnel::geneve(udp.payload), place, facts),
+        (tunnel::TEREDO_PORT, _) | (_, tunnel::TEREDO_PORT) => {
+            tunnelled(tunnel::teredo(udp.payload), place, facts);
+        }
+        _ => {}
+    }
+}
+
+/// A header that cannot be read is no tunnel: other programs use its port.
+fn tunnelled(read: Result<Inside<'_>, WireError>, place: Place, facts: &mut Facts<'_>) {
+    if let Ok(Inside { tunnel, carried, payload }) = read {
+        inside(tunnel, carried, payload, place, facts);
+    }
+}
+
+fn inside(tunnel: &'static str, inner: Inner, payload: &[u8], place: Place, facts: &mut Facts<'_>) {
+    if place.layers >= MOST_LAYERS {
+        return place.odd(facts, "frame", "too many layers");
+    }
+    let place = place.deeper().without_link();
+    let mut facts = facts.inside(tunnel);
+    match inner {
+        Inner::Ethernet => {
+            ethernet(payload, place, &mut facts);
+        }
+        Inner::Ip => {
+            // Not a packet: another program on the port, or encrypted.
+            let _ = ip(payload, place, &mut facts);
+        }
+        Inner::Ppp => ppp(payload, place, &mut facts),
+        Inner::EtherType(ethertype) => {
+            carried(ethertype, payload, place, &mut facts);
+        }
+    }
 }

@@ -1,0 +1,154 @@
+//! DHCPv4 (RFC 2131, 2132, 3396, 3442, 4702): who gives addresses, and what clients say of themselves.
+//!
+//! Taken: offers, acknowledgements and refusals of servers; every message of clients with its
+//! options in their order; the binding that an acknowledgement makes, unless a relay stands
+//! between, for then the client is on another link. Left: lease times and transaction ids, which
+//! differ every time; the file to boot from; passwords of relays.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{Dissector, Facts, Packet, Wake, hex};
+use crate::net::{Mac, Prefix};
+use crate::observe::{DhcpClient, DhcpServer, Fact, Foreign, Source};
+use crate::wire::WireError;
+use crate::wire::dhcp4::{self, Message};
+
+pub(super) struct Dhcp4;
+
+impl Dissector for Dhcp4 {
+    fn name(&self) -> &'static str {
+        "dhcp"
+    }
+
+    fn source(&self) -> Source {
+        Source::Dhcp
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[Wake::Udp(67), Wake::Udp(68)]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        let (message, ended) = Message::read(packet.payload)?;
+        let Some(kind) = message.message_type() else {
+            return ended;
+        };
+        match (message.is_request, kind) {
+            (true, dhcp4::DISCOVER) => self.client(packet, &message, "discover", facts),
+            (true, dhcp4::REQUEST) => self.client(packet, &message, "request", facts),
+            (true, dhcp4::DECLINE) => self.client(packet, &message, "decline", facts),
+            (true, dhcp4::RELEASE) => self.client(packet, &message, "release", facts),
+            (true, dhcp4::INFORM) => self.client(packet, &message, "inform", facts),
+            (false, dhcp4::OFFER) => self.server(packet, ip.source, &message, "offer", facts),
+            (false, dhcp4::ACK) => {
+                self.server(packet, ip.source, &message, "ack", facts);
+                self.bind(&message, facts);
+            }
+            (false, dhcp4::NAK) => self.server(packet, ip.source, &message, "nak", facts),
+            (true, dhcp4::OFFER | dhcp4::ACK | dhcp4::NAK) => {
+                self.odd(packet, facts, "server's message in a client's form");
+            }
+            (false, 1 | 3 | 4 | 7 | 8) => {
+                self.odd(packet, facts, "client's message in a server's form");
+            }
+            _ => {}
+        }
+        ended
+    }
+}
+
+impl Dhcp4 {
+    fn odd(&self, packet: &Packet<'_>, facts: &mut Facts<'_>, what: &'static str) {
+        facts.oddity(self.source(), packet.source, self.name(), what);
+    }
+
+    fn client(&self, packet: &Packet<'_>, message: &Message, word: &str, facts: &mut Facts<'_>) {
+        let Some(mac) = message.client_mac else {
+            self.odd(packet, facts, "client without a MAC");
+            return;
+        };
+        if message.relay.is_unspecified() && packet.source.is_station() && mac != packet.source {
+            self.odd(packet, facts, "client MAC is not the frame's source");
+        }
+        let options = &message.options;
+        let text = |code| options.text(code).map(Foreign::from_bytes);
+        facts.put(
+            Source::Dhcp,
+            Fact::DhcpClient(DhcpClient {
+                mac,
+                message: word.to_owned(),
+                hostname: text(12),
+                fqdn: options.fqdn().map(|name| Foreign::from_bytes(&name)),
+                vendor_class: text(60),
+                parameters: options
+                    .get(55)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|&code| u16::from(code))
+                    .collect(),
+                options: options.order.iter().map(|&code| u16::from(code)).collect(),
+                client_id: options.get(61).map(hex),
+                requested: options.address(50).map(IpAddr::V4),
+            }),
+        );
+    }
+
+    fn server(
+        &self,
+        packet: &Packet<'_>,
+        source: IpAddr,
+        message: &Message,
+        word: &str,
+        facts: &mut Facts<'_>,
+    ) {
+        let options = &message.options;
+        let mut routers = options.addresses(3);
+        // Where there are classless routes, clients take the default from them. RFC 3442.
+        for code in [121, 249] {
+            for (destination, next_hop) in options.routes(code) {
+                if destination.length() == 0 && !routers.contains(&next_hop) {
+                    routers.push(next_hop);
+                }
+            }
+        }
+        let mask = options.address(1).map(dhcp4::mask_length);
+        if mask == Some(None) {
+            self.odd(packet, facts, "mask with holes");
+        }
+        let given = [message.yours, message.client].into_iter().find(|ip| !ip.is_unspecified());
+        let prefix = given
+            .zip(mask.flatten())
+            .filter(|(_, length)| *length > 0)
+            .map(|(address, length)| Prefix::of(address.into(), length));
+        facts.put(
+            Source::Dhcp,
+            Fact::DhcpServer(DhcpServer {
+                ip: source,
+                mac: packet.source,
+                server_id: options.address(54).map(IpAddr::V4),
+                duid: None,
+                relay: specified(message.relay),
+                message: word.to_owned(),
+                prefix,
+                routers: routers.into_iter().map(IpAddr::V4).collect(),
+                dns: options.addresses(6).into_iter().map(IpAddr::V4).collect(),
+                domain: options.text(15).map(Foreign::from_bytes),
+                delegated: Vec::new(),
+            }),
+        );
+    }
+
+    fn bind(&self, message: &Message, facts: &mut Facts<'_>) {
+        if let Some(ip) = specified(message.yours)
+            && let Some(mac) = message.client_mac.filter(|mac: &Mac| mac.is_station())
+            && message.relay.is_unspecified()
+        {
+            facts.put(Source::Dhcp, Fact::Binding { ip, mac });
+        }
+    }
+}
+
+fn specified(address: Ipv4Addr) -> Option<IpAddr> {
+    (!address.is_unspecified()).then_some(address.into())
+}

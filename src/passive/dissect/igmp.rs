@@ -1,0 +1,46 @@
+//! IGMP (RFC 1112, 2236, 9776): who asks, and who listens to which group.
+//!
+//! Taken: general queries, also from 0.0.0.0 (a snooping switch that stands in for a router, RFC
+//! 4541 §2.1.1), and groups that a report joins. Left: queries for one group, sources, leaving.
+
+use std::net::IpAddr;
+
+use super::{Dissector, Facts, Packet, Wake};
+use crate::observe::{Fact, Source};
+use crate::wire::igmp::{self, Message};
+use crate::wire::{Protocol, WireError};
+
+pub(super) struct Igmp;
+
+impl Dissector for Igmp {
+    fn name(&self) -> &'static str {
+        "igmp"
+    }
+
+    fn source(&self) -> Source {
+        Source::Igmp
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[Wake::Protocol(Protocol::IGMP)]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        let (message, ended) = igmp::read(packet.payload)?;
+        let (ip, mac) = (ip.source, packet.source);
+        match message {
+            Message::Query { version, group } if group.is_unspecified() => {
+                facts.put(Source::Igmp, Fact::Querier { ip, mac, version });
+            }
+            Message::Report(groups) => {
+                for group in groups.iter().filter(|group| group.is_multicast()) {
+                    let group = IpAddr::V4(*group);
+                    facts.put(Source::Igmp, Fact::Listener { ip, mac, group });
+                }
+            }
+            Message::Query { .. } | Message::Leave(_) | Message::Other(_) => {}
+        }
+        ended
+    }
+}

@@ -1,0 +1,61 @@
+//! Multicast listener discovery (RFC 2710, 3810): who asks, and who listens to which group.
+//!
+//! Taken: general queries, and groups that a report joins. Left: queries for one group, sources,
+//! leaving. A query must come from a link-local address: hosts and bridges obey no other (RFC 3810
+//! §5.1.14), so no other makes a querier.
+
+use std::net::IpAddr;
+
+use super::{Dissector, Facts, Packet, Wake};
+use crate::observe::{Fact, Source};
+use crate::wire::WireError;
+use crate::wire::icmp::Icmp;
+use crate::wire::mld::{self, Message};
+
+pub(super) struct Mld;
+
+impl Dissector for Mld {
+    fn name(&self) -> &'static str {
+        "mld"
+    }
+
+    fn source(&self) -> Source {
+        Source::Mld
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[
+            Wake::Icmpv6(mld::QUERY),
+            Wake::Icmpv6(mld::REPORT_V1),
+            Wake::Icmpv6(mld::DONE_V1),
+            Wake::Icmpv6(mld::REPORT_V2),
+        ]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        let IpAddr::V6(source) = ip.source else { return Ok(()) };
+        let icmp = Icmp::read(packet.payload)?;
+        let (message, ended) = mld::read(icmp.icmp_type, icmp.body)?;
+        let local = source.is_unicast_link_local();
+        match message {
+            Message::Query { version, group } if group.is_unspecified() => {
+                if !local {
+                    let what = "query from no link-local address";
+                    facts.oddity(self.source(), packet.source, self.name(), what);
+                    return ended;
+                }
+                let (ip, mac) = (ip.source, packet.source);
+                facts.put(Source::Mld, Fact::Querier { ip, mac, version });
+            }
+            Message::Report(groups) if local || source.is_unspecified() => {
+                for group in groups.iter().filter(|group| group.is_multicast()) {
+                    let (ip, mac, group) = (ip.source, packet.source, IpAddr::V6(*group));
+                    facts.put(Source::Mld, Fact::Listener { ip, mac, group });
+                }
+            }
+            Message::Query { .. } | Message::Report(_) | Message::Done(_) => {}
+        }
+        ended
+    }
+}

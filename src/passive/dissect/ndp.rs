@@ -1,0 +1,218 @@
+//! Neighbour discovery (RFC 4861, 4191, 8106): who uses which IPv6 address, and who says that it
+//! is a router.
+//!
+//! Taken: router advertisements whole; the binding of a sender (source link-layer option, else the
+//! frame's source) and of an advertised target. Left: targets of solicitations, which nobody has
+//! said exist; duplicate address detection, whose address is not in use yet; checksums, which
+//! offloading leaves wrong in captures of one's own frames. Believed only with hop limit 255, which
+//! no router lets through; without it an oddity. Fragments are an oddity too (RFC 6980), and read as
+//! far as they go.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{Dissector, Facts, Packet, Wake};
+use crate::net::Mac;
+use crate::observe::{
+    Fact, Foreign, PrefixInformation, RouteInformation, RouterAdvertisement, Source,
+};
+use crate::wire::icmp::Icmp;
+use crate::wire::ndp::{self, Message, NdOption, Options, Router};
+use crate::wire::{Protocol, WireError};
+
+pub(super) struct Ndp;
+
+impl Dissector for Ndp {
+    fn name(&self) -> &'static str {
+        "ndp"
+    }
+
+    fn source(&self) -> Source {
+        Source::Ndp
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[
+            Wake::Icmpv6(ndp::ROUTER_SOLICITATION),
+            Wake::Icmpv6(ndp::ROUTER_ADVERTISEMENT),
+            Wake::Icmpv6(ndp::NEIGHBOUR_SOLICITATION),
+            Wake::Icmpv6(ndp::NEIGHBOUR_ADVERTISEMENT),
+            Wake::Icmpv6(ndp::REDIRECT),
+        ]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        let (IpAddr::V6(source), Protocol::ICMPV6) = (ip.source, ip.protocol) else {
+            return Ok(());
+        };
+        let icmp = Icmp::read(packet.payload)?;
+        if ip.hop_limit != 255 {
+            self.odd(packet, facts, "hop limit that shows a forwarded packet");
+            return Ok(());
+        }
+        if ip.fragment.is_some() {
+            self.odd(packet, facts, "neighbour discovery in fragments");
+        }
+        let (message, options) = ndp::read(icmp.icmp_type, icmp.body)?;
+        match message {
+            Message::RouterAdvertisement(router) => {
+                self.router(packet, source, router, options, facts)
+            }
+            Message::NeighbourAdvertisement { target, .. } => {
+                self.advertised(packet, target, options, facts)
+            }
+            Message::RouterSolicitation
+            | Message::NeighbourSolicitation { .. }
+            | Message::Redirect { .. } => self.sender(packet, source, options, facts),
+        }
+    }
+}
+
+impl Ndp {
+    fn odd(&self, packet: &Packet<'_>, facts: &mut Facts<'_>, what: &'static str) {
+        facts.oddity(self.source(), packet.source, self.name(), what);
+    }
+
+    fn router(
+        &self,
+        packet: &Packet<'_>,
+        source: Ipv6Addr,
+        router: Router,
+        options: Options<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), WireError> {
+        if !source.is_unicast_link_local() {
+            self.odd(packet, facts, "router advertisement from no link-local address");
+        }
+        let mut advertisement = RouterAdvertisement {
+            router: source.into(),
+            mac: packet.source,
+            lifetime: router.lifetime,
+            managed: router.managed,
+            other: router.other,
+            hop_limit: router.hop_limit,
+            mtu: None,
+            preference: router.preference,
+            prefixes: Vec::new(),
+            routes: Vec::new(),
+            rdnss: Vec::new(),
+            dnssl: Vec::new(),
+        };
+        let mut named = None;
+        let mut fault = Ok(());
+        for option in options {
+            fault = match option {
+                Ok(NdOption::SourceLinkLayer(mac)) => {
+                    named.get_or_insert(mac);
+                    Ok(())
+                }
+                Ok(option) => take(option, &mut advertisement),
+                Err(fault) => Err(fault),
+            }
+            .and(fault);
+        }
+        self.bind(packet, source, named, facts);
+        facts.put(Source::RouterAdvertisement, Fact::RouterAdvertisement(advertisement));
+        fault
+    }
+
+    fn sender(
+        &self,
+        packet: &Packet<'_>,
+        source: Ipv6Addr,
+        options: Options<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), WireError> {
+        let (named, ended) = link_layer(options, |option| match option {
+            NdOption::SourceLinkLayer(mac) => Some(*mac),
+            _ => None,
+        });
+        self.bind(packet, source, named, facts);
+        ended
+    }
+
+    fn advertised(
+        &self,
+        packet: &Packet<'_>,
+        target: Ipv6Addr,
+        options: Options<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), WireError> {
+        let (named, ended) = link_layer(options, |option| match option {
+            NdOption::TargetLinkLayer(mac) => Some(*mac),
+            _ => None,
+        });
+        self.bind(packet, target, named, facts);
+        ended
+    }
+
+    /// The address belongs to the MAC that the message names, else to the one that sent it.
+    fn bind(
+        &self,
+        packet: &Packet<'_>,
+        address: Ipv6Addr,
+        named: Option<Mac>,
+        facts: &mut Facts<'_>,
+    ) {
+        if address.is_unspecified() {
+            return;
+        }
+        let mac = named.unwrap_or(packet.source);
+        if address.is_multicast() || address.is_loopback() || named.is_some_and(|m| !m.is_station())
+        {
+            self.odd(packet, facts, "address that no station can have");
+            return;
+        }
+        if !mac.is_station() {
+            return;
+        }
+        if packet.source.is_station() && mac != packet.source {
+            self.odd(packet, facts, "link-layer option is not the frame's source");
+        }
+        facts.put(Source::Ndp, Fact::Binding { ip: address.into(), mac });
+    }
+}
+
+/// The first link-layer option that `choose` takes, and the fault that ended the options.
+fn link_layer(
+    options: Options<'_>,
+    choose: impl Fn(&NdOption<'_>) -> Option<Mac>,
+) -> (Option<Mac>, Result<(), WireError>) {
+    let mut named = None;
+    let mut fault = Ok(());
+    for option in options {
+        match option {
+            Ok(option) => named = named.or_else(|| choose(&option)),
+            Err(error) => fault = Err(error),
+        }
+    }
+    (named, fault)
+}
+
+fn take(option: NdOption<'_>, advertisement: &mut RouterAdvertisement) -> Result<(), WireError> {
+    match option {
+        NdOption::Mtu(mtu) => advertisement.mtu = Some(mtu),
+        NdOption::Prefix { prefix, on_link, autonomous, valid_lifetime, preferred_lifetime } => {
+            advertisement.prefixes.push(PrefixInformation {
+                prefix,
+                on_link,
+                autonomous,
+                valid_lifetime,
+                preferred_lifetime,
+            });
+        }
+        NdOption::Route { prefix, preference, lifetime } => {
+            advertisement.routes.push(RouteInformation { prefix, lifetime, preference });
+        }
+        NdOption::DnsServers(servers) => {
+            let servers = servers.iter().map(|octets| IpAddr::from(Ipv6Addr::from(*octets)));
+            advertisement.rdnss.extend(servers);
+        }
+        NdOption::DnsSearch(octets) => {
+            let domains = ndp::search_domains(octets)?;
+            advertisement.dnssl.extend(domains.iter().map(|domain| Foreign::new(domain)));
+        }
+        NdOption::SourceLinkLayer(_) | NdOption::TargetLinkLayer(_) | NdOption::Unknown(_) => {}
+    }
+    Ok(())
+}

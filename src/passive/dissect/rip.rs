@@ -1,0 +1,47 @@
+//! RIP (RFC 1058, 2453) and RIPng (RFC 2080): routers and the prefixes that they know.
+//!
+//! Taken: who sends from the protocol's port, and reachable prefixes in responses. Left: passwords,
+//! metrics, next hops. A request from another port is a question of some tool, and no router; other
+//! programs use port 521 too, so RIPng is believed on its own ports, from a link-local address, only.
+
+use std::net::IpAddr;
+
+use super::{Dissector, Facts, Packet, Wake, speaker};
+use crate::observe::{Fact, RoutingProtocol, RoutingSpeaker, Source};
+use crate::wire::WireError;
+use crate::wire::rip;
+
+pub(super) struct Rip;
+
+impl Dissector for Rip {
+    fn name(&self) -> &'static str {
+        "rip"
+    }
+
+    fn source(&self) -> Source {
+        Source::RoutingProtocol
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[Wake::Udp(rip::PORT), Wake::Udp(rip::PORT_NG)]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let (Some(ip), Some((from, to))) = (packet.ip, packet.ports) else { return Ok(()) };
+        let (rip, ended) = match (ip.source, from, to) {
+            (IpAddr::V4(_), rip::PORT, _) => rip::Rip::read(packet.payload)?,
+            (IpAddr::V6(source), rip::PORT_NG, rip::PORT_NG) if source.is_unicast_link_local() => {
+                rip::Rip::read_ng(packet.payload)?
+            }
+            _ => return Ok(()),
+        };
+        let mut speaker = RoutingSpeaker {
+            advertised: rip.routes,
+            ..speaker::of(RoutingProtocol::Rip, rip.version, &ip, packet)
+        };
+        speaker.advertised.sort_unstable();
+        speaker.advertised.dedup();
+        facts.put(Source::RoutingProtocol, Fact::RoutingSpeaker(speaker));
+        ended
+    }
+}

@@ -1,0 +1,47 @@
+//! VRRP (RFC 3768, 9568): routers that share addresses.
+//!
+//! Taken: group, priority and addresses. Left: the password of version 2, timers. Believed only with
+//! hop limit 255, which no router lets through. CARP, which looks alike, is not VRRP and is left.
+
+use super::{Dissector, Facts, Packet, Wake, speaker};
+use crate::observe::{Fact, RoutingProtocol, RoutingSpeaker, Source};
+use crate::wire::vrrp;
+use crate::wire::{Protocol, WireError};
+
+pub(super) struct Vrrp;
+
+impl Dissector for Vrrp {
+    fn name(&self) -> &'static str {
+        "vrrp"
+    }
+
+    fn source(&self) -> Source {
+        Source::RoutingProtocol
+    }
+
+    fn wakes(&self) -> &'static [Wake] {
+        &[Wake::Protocol(Protocol::VRRP)]
+    }
+
+    fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
+        let Some(ip) = packet.ip else { return Ok(()) };
+        let Some((vrrp, ended)) = vrrp::Vrrp::read(packet.payload, ip.source)? else {
+            return Ok(());
+        };
+        if ip.hop_limit != vrrp::HOP_LIMIT {
+            let what = "hop limit that shows a forwarded packet";
+            facts.oddity(self.source(), packet.source, self.name(), what);
+            return Ok(());
+        }
+        facts.put(
+            Source::RoutingProtocol,
+            Fact::RoutingSpeaker(RoutingSpeaker {
+                group: Some(u32::from(vrrp.group)),
+                priority: Some(vrrp.priority),
+                virtual_addresses: vrrp.addresses,
+                ..speaker::of(RoutingProtocol::Vrrp, vrrp.version, &ip, packet)
+            }),
+        );
+        ended
+    }
+}
