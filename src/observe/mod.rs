@@ -13,7 +13,7 @@ pub use fact::{
     Asked, DhcpClient, DhcpServer, Fact, Forwarding, IcmpError, LldpNeighbour, PortState,
     PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
 };
-pub use foreign::Foreign;
+pub use foreign::{Foreign, defuse_cell};
 pub use log::{Log, LogLimits};
 
 use std::fmt;

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::schema::{Column, Table};
-use crate::net::Prefix;
+use crate::net::{Port, Prefix};
 use crate::observe::Foreign;
 use crate::texts::{Argument, Language, Texts};
 
@@ -88,6 +88,8 @@ pub enum FaultKind {
         line: u64,
         column: u64,
     },
+    NotAFolder,
+    NotTables,
     NotATable,
     NotARow,
     UnclosedQuote,
@@ -115,7 +117,7 @@ pub enum FaultKind {
     DuplicateTable,
     DuplicateColumn,
     MissingColumn {
-        names: String,
+        column: Column,
     },
     UnknownTable {
         meant: Option<Table>,
@@ -126,18 +128,23 @@ pub enum FaultKind {
     },
     // Cells
     EmptyKey,
-    BadDate,
+    BadDate {
+        meant: Option<Date>,
+    },
     BadAddress,
     BadMac,
     BadPrefix,
     HostBits {
         meant: Prefix,
     },
-    BadPort,
+    BadPort {
+        meant: Option<Port>,
+    },
     BadVlan,
     BadSubject,
     UnknownWord {
-        words: Vec<super::schema::Word>,
+        column: Column,
+        table: Table,
         meant: Option<&'static str>,
     },
     BadFingerprint,
@@ -158,7 +165,6 @@ pub enum FaultKind {
         meant: Option<String>,
     },
     DuplicateKey {
-        first_file: String,
         first_row: u64,
     },
     UntilBeforeFrom {
@@ -180,6 +186,7 @@ pub enum FaultKind {
     },
     UnknownSubject,
     WaivesNothing,
+    ExtraCells,
     /// More of them than are listed.
     More {
         errors: u64,
@@ -239,6 +246,8 @@ impl FaultKind {
             BadWorkbook { .. } => "bad-workbook",
             Syntax { .. } => "syntax",
             TooDeep { .. } => "too-deep",
+            NotAFolder => "not-a-folder",
+            NotTables => "not-tables",
             NotATable => "not-a-table",
             NotARow => "not-a-row",
             UnclosedQuote => "unclosed-quote",
@@ -257,12 +266,12 @@ impl FaultKind {
             MissingTable => "missing-table",
             UnknownColumn { .. } => "unknown-column",
             EmptyKey => "empty-key",
-            BadDate => "bad-date",
+            BadDate { .. } => "bad-date",
             BadAddress => "bad-address",
             BadMac => "bad-mac",
             BadPrefix => "bad-prefix",
             HostBits { .. } => "host-bits",
-            BadPort => "bad-port",
+            BadPort { .. } => "bad-port",
             BadVlan => "bad-vlan",
             BadSubject => "bad-subject",
             UnknownWord { .. } => "unknown-word",
@@ -285,6 +294,7 @@ impl FaultKind {
             RunOut { .. } => "run-out",
             UnknownSubject => "unknown-subject",
             WaivesNothing => "waives-nothing",
+            ExtraCells => "extra-cells",
             More { .. } => "more",
         }
     }
@@ -321,16 +331,26 @@ impl FaultKind {
                 };
                 vec![("why", texts.say(why, &[]).into()), ("count", count.to_string().into())]
             }
-            MissingColumn { names } => vec![("names", names.clone().into())],
+            MissingColumn { column } => vec![
+                ("name", column.name().into()),
+                ("chinese", column.aliases().first().copied().unwrap_or("").into()),
+            ],
             UnknownTable { meant } => {
                 vec![("meant", meant.map_or("", |table| table.name()).into())]
             }
             UnknownColumn { meant } => {
                 vec![("meant", meant.map_or("", |column| column.name()).into())]
             }
+            BadDate { meant } => {
+                vec![("meant", meant.map_or(String::new(), |meant| meant.to_string()).into())]
+            }
+            BadPort { meant } => {
+                vec![("meant", meant.map_or(String::new(), |meant| meant.to_string()).into())]
+            }
             HostBits { meant } => vec![("meant", meant.to_string().into())],
-            UnknownWord { words, meant } => {
-                let list: Vec<String> = words
+            UnknownWord { column, table, meant } => {
+                let list: Vec<String> = column
+                    .words(*table)
                     .iter()
                     .map(|(name, chinese)| match chinese.first() {
                         Some(chinese) => format!("{name} {chinese}"),
@@ -343,10 +363,7 @@ impl FaultKind {
                 let meant = meant.as_deref().unwrap_or("");
                 vec![("meant", Foreign::new(meant).terminal().into())]
             }
-            DuplicateKey { first_file, first_row } => vec![
-                ("file", Foreign::new(first_file).terminal().into()),
-                ("row", first_row.to_string().into()),
-            ],
+            DuplicateKey { first_row } => vec![("row", first_row.to_string().into())],
             UntilBeforeFrom { from } => vec![("from", from.to_string().into())],
             Overlap { prefix, unit, row } => vec![
                 ("prefix", prefix.to_string().into()),
@@ -453,5 +470,100 @@ impl fmt::Display for Severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         })
+    }
+}
+
+/// The faults of one pass, bounded: what is past the bound is counted.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    list: Vec<Fault>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Faults {
+    /// More than anybody mends in one go; each severity has its own share.
+    pub const MOST_LISTED: usize = 5_000;
+    /// Those that keep their row for drawing.
+    const MOST_DRAWN: usize = 500;
+
+    pub fn push(&mut self, mut fault: Fault, excerpt: impl FnOnce() -> Option<Excerpt>) {
+        let count = match fault.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count = count.saturating_add(1);
+        if *count <= Faults::MOST_LISTED {
+            if *count <= Faults::MOST_DRAWN {
+                fault.excerpt = excerpt().map(Box::new);
+            }
+            self.list.push(fault);
+        }
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Drop listed faults that another one explains.
+    pub fn retract(&mut self, is_explained: impl Fn(&Fault) -> bool) {
+        self.list.retain(|fault| {
+            let keep = !is_explained(fault);
+            if !keep {
+                match fault.severity {
+                    Severity::Error => self.errors = self.errors.saturating_sub(1),
+                    Severity::Warning => self.warnings = self.warnings.saturating_sub(1),
+                }
+            }
+            keep
+        });
+    }
+
+    /// Errors first, then by table and row; last, how many more there are.
+    pub fn finish(mut self) -> Vec<Fault> {
+        self.list.sort_by_key(|fault| (fault.severity, fault.table, fault.row));
+        let more = |count: usize| count.saturating_sub(Faults::MOST_LISTED) as u64;
+        let (errors, warnings) = (more(self.errors), more(self.warnings));
+        if errors > 0 || warnings > 0 {
+            self.list.push(Fault::of(FaultKind::More { errors, warnings }));
+        }
+        self.list
+    }
+}
+
+impl Fault {
+    /// A fault of the registry as a whole.
+    pub(super) fn of(kind: FaultKind) -> Fault {
+        Fault {
+            severity: kind.severity(),
+            table: None,
+            file: Foreign::default(),
+            row: None,
+            column: None,
+            value: Foreign::default(),
+            kind,
+            excerpt: None,
+        }
+    }
+
+    pub(super) fn in_file(kind: FaultKind, table: Option<Table>, file: &str) -> Fault {
+        Fault { table, file: Foreign::new(file), ..Fault::of(kind) }
+    }
+}
+
+impl Excerpt {
+    /// Of a row's cells, shortened to what can be shown.
+    pub fn of<'a>(
+        headings: impl Iterator<Item = &'a str>,
+        cells: impl Iterator<Item = &'a str>,
+        at: usize,
+    ) -> Excerpt {
+        const MOST: usize = 64;
+        let cut = |text: &str| Foreign::new(&text.chars().take(MOST).collect::<String>());
+        Excerpt {
+            headings: headings.take(super::read::MOST_COLUMNS).map(cut).collect(),
+            cells: cells.take(super::read::MOST_COLUMNS).map(cut).collect(),
+            at,
+        }
     }
 }

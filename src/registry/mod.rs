@@ -11,17 +11,26 @@
     clippy::arithmetic_side_effects
 )]
 
+mod cell;
+mod check;
+mod csv;
 pub mod draw;
 pub mod fault;
 pub mod index;
+mod intake;
+mod json;
 pub mod model;
+#[cfg(feature = "netbox")]
+mod netbox;
 pub mod read;
 pub mod schema;
 pub mod write;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 pub use draw::draw;
 pub use fault::{Fault, FaultKind, Severity};
 pub use index::{Approval, Index, Subject};
 pub use model::Registry;
-pub use read::{Loaded, ReadOptions, Refused, read};
-pub use write::{convert, template};
+pub use read::{Loaded, ReadOptions, Refused, Token, read};
+pub use write::{WriteError, convert, described, template};
