@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
 use crate::audit::Regulation;
+use crate::net::{Port, Transport, port};
 use crate::observe::Foreign;
 use crate::result::v1::{
     Confidence, Coverage, Device, EvidenceKind, Finding, Severity, Status, Subject, SweepResult,
@@ -393,6 +394,23 @@ pub(super) fn subject(subject: &Subject) -> String {
     let keys = [&subject.prefix, &subject.ip, &subject.port, &subject.mac];
     let keys: Vec<&str> = keys.into_iter().flatten().map(String::as_str).collect();
     keys.join(" · ")
+}
+
+/// A device's open ports with ranges drawn together: `tcp/22,80,8000-8010 udp/161`.
+pub(super) fn ports(device: &Device) -> String {
+    let mut by_transport: BTreeMap<Transport, Vec<u16>> = BTreeMap::new();
+    let mut others = BTreeSet::new();
+    for service in &device.services {
+        match service.port.parse::<Port>() {
+            Ok(port) => by_transport.entry(port.transport).or_default().push(port.number),
+            Err(_) => _ = others.insert(service.port.clone()),
+        }
+    }
+    let lists = by_transport
+        .into_iter()
+        .map(|(transport, numbers)| format!("{transport}/{}", port::ranges(&numbers)));
+    let lists: Vec<String> = lists.chain(others).collect();
+    lists.join(" ")
 }
 
 /// Frame numbers with runs drawn together: `3, 5-9`.

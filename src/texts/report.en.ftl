@@ -218,6 +218,7 @@ report-coverage-excluded = { $n ->
     [one] 1 address is excluded by the authorisation and was never asked.
    *[other] { $n } addresses are excluded by the authorisation and were never asked.
  }
+report-coverage-said = What it means
 report-calibrated = Calibration
 report-why-not = What was not done, and why
 report-ports-cut = { $ports } … ({ $n } ranges in all, see report.xlsx)

@@ -206,6 +206,7 @@ report-coverage-complete = 全部问完：没有应答的地址，当时对这�
 report-coverage-partial = 未全部问完：没有应答不能说明不存在。
 report-coverage-ghosts = 不存在的地址也有应答：本网段同类应答不单独作为证据。
 report-coverage-excluded = { $n } 个地址按授权排除，从未询问。
+report-coverage-said = 含义
 report-calibrated = 校准
 report-why-not = 未进行的方法与原因
 report-ports-cut = { $ports } …（共 { $n } 段，全部见 report.xlsx）

@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, context, escape_formatter};
 use ring::digest::{SHA256, digest};
 
 use super::view::{
-    SEVERITIES, View, counts, frame_list, name, number, plain, severity_word, some, time,
+    SEVERITIES, View, counts, frame_list, name, number, plain, ports, severity_word, some, time,
 };
 use super::{Format, map};
 use crate::result::names;
@@ -403,9 +403,7 @@ fn egresses(view: &View<'_>) -> Vec<Value> {
 }
 
 fn device(view: &View<'_>, place: usize, device: &Device) -> Value {
-    let mut services: Vec<String> =
-        device.services.iter().map(|service| service.port.clone()).collect();
-    services.dedup();
+    let services = ports(device);
     let called = device.registered_as.as_deref().or_else(|| match device.hostnames.len() {
         0 => None,
         _ => name(device),
@@ -416,13 +414,14 @@ fn device(view: &View<'_>, place: usize, device: &Device) -> Value {
         name => called,
         registered => device.registered_as.is_some(),
         hostnames => some(view, &hostnames, 4),
-        addresses => some(view, &device.addresses, 8),
+        addresses => device.addresses.iter().take(8).cloned().collect::<Vec<_>>(),
+        addresses_more => device.addresses.len().checked_sub(9).map(|n| view.count("report-and-more", n + 1)),
         claimed => some(view, &device.claimed_addresses, 4),
         macs => some(view, &device.macs, 4),
         vendor => device.vendor.clone(),
         kind => view.kind(device),
         roles => device.roles.join(", "),
-        services => if services.is_empty() { "—".to_owned() } else { some(view, &services, 12) },
+        services => if services.is_empty() { "—".to_owned() } else { services },
         findings => view.against(place).len(),
     }
 }
