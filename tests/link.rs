@@ -215,8 +215,8 @@ fn each_way_sends_what_the_other_end_receives_and_a_witness_sees() {
         for receive in &mut heard {
             let frames = gather(receive.as_mut(), FRAMES as usize);
             assert_eq!(frames.len(), FRAMES as usize, "sent by {io}");
-            let numbers: BTreeSet<u32> = frames.iter().map(|frame| number_of(&frame.0)).collect();
-            assert_eq!(numbers, all);
+            let numbers = frames.iter().map(|frame| number_of(&frame.0));
+            assert!(numbers.eq(0..FRAMES), "in order, each once");
             for (frame, length, outgoing) in frames {
                 assert_eq!((frame.len(), length, outgoing), (64, 64, false));
             }
@@ -349,6 +349,9 @@ fn an_interface_that_goes_away_ends_the_link_at_once() {
         assert!(error.is_lost());
         assert!(told.saturating_duration_since(deleted) < Duration::from_secs(2));
         assert_eq!(heard, 1, "what came before is handed out");
+        let start = Instant::now();
+        let ready = link::wait_any(&[receive.as_ref()], Duration::from_secs(20)).unwrap();
+        assert_eq!((ready, start.elapsed().as_secs()), (vec![true], 0));
         let again = receive.receive(Duration::from_secs(20), &mut |_| ());
         assert!(matches!(again, Err(LinkError::Gone { .. })), "{io}: {again:?}");
         let sent = transmit.queue(&numbered(8)).and_then(|()| transmit.flush());
@@ -673,6 +676,78 @@ fn what_cannot_be_opened_is_told_apart() {
         let absent = link::open_or_fall_back("nowhere0", &options()).map(|_| ());
         assert!(matches!(absent, Err(LinkError::NoInterface { .. })));
     });
+}
+
+/// sudo as a user's files see it: the child process below stands for the program under sudo.
+#[test]
+fn files_belong_to_who_called_sudo() {
+    if !is_root() {
+        return;
+    }
+    if let Some(folder) = std::env::var_os("JIEBEI_TEST_FOLDER") {
+        let folder = PathBuf::from(folder).join("2026/11");
+        privilege::create_folder(&folder).unwrap();
+        privilege::give_to_owner(File::create(folder.join("result.json")).unwrap()).unwrap();
+        return;
+    }
+    use std::os::unix::fs::MetadataExt;
+    for (uid, expected) in [(Some("4711"), 4711), (None, 0)] {
+        let (_scratch, folder) = scratch("out");
+        fs::create_dir(&folder).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "files_belong_to_who_called_sudo"]).stdout(Stdio::null());
+        child.env("JIEBEI_TEST_FOLDER", &folder);
+        child.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        if let Some(uid) = uid {
+            child.env("SUDO_UID", uid).env("SUDO_GID", "4712");
+        }
+        assert!(child.status().unwrap().success());
+        for made in ["2026", "2026/11", "2026/11/result.json"] {
+            assert_eq!(fs::metadata(folder.join(made)).unwrap().uid(), expected, "{made}");
+        }
+        assert_eq!(fs::metadata(&folder).unwrap().uid(), 0, "it was there before");
+    }
+}
+
+/// A measurement, not a check: `cargo test --release --test link -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement of this machine"]
+fn how_many_frames_a_second_each_way_sends() {
+    if !is_root() {
+        return;
+    }
+    const FRAMES: u64 = 1_000_000;
+    for (out, back) in
+        [(Io::Ring, Io::Ring), (Io::Pnet, Io::Ring), (Io::Ring, Io::Pnet), (Io::Pnet, Io::Pnet)]
+    {
+        let cable = Cable::lay();
+        let wide = Options { ring: 64 << 20, ..Options::default() };
+        let mut receive = cable.listen_b(back, &wide);
+        let (mut transmit, _) = cable.open_a(out);
+        let (sent_in, heard, dropped) = thread::scope(|scope| {
+            let listening = scope.spawn(move || {
+                let mut heard = 0;
+                loop {
+                    let round = receive.receive(Duration::from_millis(500), &mut |_| heard += 1);
+                    if round.unwrap() == 0 {
+                        return (heard, receive.dropped().unwrap());
+                    }
+                }
+            });
+            let frame = numbered(1);
+            let start = Instant::now();
+            for _ in 0..FRAMES {
+                while let Err(LinkError::Congested { .. }) = transmit.queue(&frame) {}
+            }
+            transmit.flush().unwrap();
+            let sent_in = start.elapsed();
+            let (heard, dropped) = listening.join().unwrap();
+            (sent_in, heard, dropped)
+        });
+        let rate = FRAMES as f64 / sent_in.as_secs_f64();
+        println!("{out} out, {back} in: {rate:.0} a second sent, {heard} heard, {dropped} dropped");
+        assert_eq!(heard + dropped, FRAMES);
+    }
 }
 
 /// What we write, as the programs of others read it.

@@ -106,6 +106,11 @@ pub trait Receive: Send {
     /// What to poll to wait for several links together; see [`wait_any`].
     fn fd(&self) -> BorrowedFd<'_>;
 
+    /// Whether the next `receive` has an error to tell, of which the descriptor shows nothing more.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     fn interface(&self) -> &str;
 }
 
@@ -138,18 +143,22 @@ pub struct Options {
     pub ring: usize,
 }
 
-/// Everything, whole, promiscuously. 16 MiB hold 11,000 full frames: 10 ms of a full 10 Gbit/s
-/// link, or a quarter of a second of smallest frames at a million a second.
+/// Everything, promiscuously, as long as an IP packet can be (what the kernel merges from several
+/// is no longer). 16 MiB are 128 blocks: they hold 100,000 smallest frames, a tenth of a second at a
+/// million a second; and a second of few frames, when each block goes over by its timer.
 impl Default for Options {
     fn default() -> Options {
         Options {
             filter: Filter::Everything,
             promiscuous: true,
-            snap: capture::MAX_FRAME,
+            snap: WHOLE_PACKET,
             ring: 16 << 20,
         }
     }
 }
+
+/// An Ethernet header with a tag, and the longest IP packet.
+const WHOLE_PACKET: u32 = 18 + 65_535;
 
 /// Both halves of a link.
 pub type Halves = (Box<dyn Transmit>, Box<dyn Receive>);
@@ -198,13 +207,19 @@ pub fn open_or_fall_back(
 }
 
 /// Waits until one of the links has frames or an error, or patience runs out, or a signal comes.
-/// Says which are ready, in the order given.
+/// Says which are ready, in the order given. A link that is gone is always ready: leave it out.
 pub fn wait_any(receivers: &[&dyn Receive], patience: Duration) -> Result<Vec<bool>, LinkError> {
     let fds: Vec<BorrowedFd<'_>> = receivers.iter().map(|receiver| receiver.fd()).collect();
+    let ended = receivers.iter().any(|receiver| receiver.has_ended());
+    let patience = if ended { Duration::ZERO } else { patience };
     let ready = sys::poll::wait(&fds, patience).map_err(|source| LinkError::System {
         interface: String::new(),
         what: "poll",
         source,
     })?;
-    Ok(ready.iter().map(|readiness| readiness.readable || readiness.failed).collect())
+    Ok(ready
+        .iter()
+        .zip(receivers)
+        .map(|(ready, receiver)| ready.readable || ready.failed || receiver.has_ended())
+        .collect())
 }

@@ -217,6 +217,10 @@ impl Receive for PnetReceive {
         self.socket.as_fd()
     }
 
+    fn has_ended(&self) -> bool {
+        self.gone || self.ended.is_some()
+    }
+
     fn interface(&self) -> &str {
         self.attachment.name()
     }

@@ -2,10 +2,10 @@
 //!
 //! Linux keeps capabilities per thread: drop them before the first thread is started.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use caps::{CapSet, Capability};
@@ -64,11 +64,16 @@ pub struct Owner {
 
 /// Who called sudo, if we are root by it. `None`: files stay with who runs us.
 pub fn owner() -> Option<Owner> {
-    if super::sys::process::effective_user() != 0 {
+    let read = |name: &str| std::env::var(name).ok();
+    owner_from(super::sys::process::effective_user(), read("SUDO_UID"), read("SUDO_GID"))
+}
+
+/// Both ids or none: half an owner would give a file to a group that is nobody's choice.
+fn owner_from(user: u32, uid: Option<String>, gid: Option<String>) -> Option<Owner> {
+    if user != 0 {
         return None;
     }
-    let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    Some(Owner { uid: id("SUDO_UID")?, gid: id("SUDO_GID")? })
+    Some(Owner { uid: uid?.parse().ok()?, gid: gid?.parse().ok()? })
 }
 
 /// Gives an open file to who called sudo; does nothing where nobody did.
@@ -91,9 +96,26 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
         create_folder(parent)?;
     }
     std::fs::create_dir(path)?;
-    let folder = File::open(path)?;
-    if owner().is_some_and(|owner| folder.metadata().is_ok_and(|m| m.uid() != owner.uid)) {
+    // Not through a link that has meanwhile taken its place, and only what is ours to give.
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let folder = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if folder.metadata()?.uid() == super::sys::process::effective_user() {
         give_to_owner(&folder)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_whole_and_only_root_has_one() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(owner_from(0, some("1000"), some("1001")), Some(Owner { uid: 1000, gid: 1001 }));
+        assert_eq!(owner_from(1000, some("1000"), some("1000")), None);
+        assert_eq!(owner_from(0, some("1000"), None), None);
+        assert_eq!(owner_from(0, some("-1"), some("0")), None);
+        assert_eq!(owner_from(0, None, None), None);
+    }
 }

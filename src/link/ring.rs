@@ -190,6 +190,10 @@ impl Receive for RingReceive {
         self.ring.socket().as_fd()
     }
 
+    fn has_ended(&self) -> bool {
+        self.gone || self.ended.is_some()
+    }
+
     fn interface(&self) -> &str {
         self.attachment.name()
     }

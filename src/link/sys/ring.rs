@@ -86,8 +86,11 @@ impl Ring {
 
     /// The next block that the kernel has handed over, if there is one.
     pub fn next(&mut self) -> Option<Block<'_>> {
-        let owner = self.status().load(Ordering::Acquire);
-        (owner & libc::TP_STATUS_USER != 0).then_some(Block { ring: self })
+        if self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+            return None;
+        }
+        // Made only here: to drop a block is to give it back.
+        Some(Block { ring: self })
     }
 
     fn block(&self) -> NonNull<u8> {
