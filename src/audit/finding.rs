@@ -20,6 +20,8 @@ pub struct Audit {
     pub devices: Vec<Attribution>,
     /// For each segment of the inventory, in its order.
     pub segments: Vec<Attribution>,
+    /// The unit whose wire was swept.
+    pub unit: Option<String>,
 }
 
 /// Whose something is by the registry.

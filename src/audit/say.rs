@@ -1,10 +1,12 @@
 //! What people read of a finding, made from what is stored of it: so that a report in another
 //! language needs nothing but the result.
 
+use fluent_bundle::FluentValue;
+
 use super::{Proof, Regulation};
-use crate::observe::Log;
+use crate::observe::{Fact, Foreign, Log, Observation, PortState, RoutingProtocol};
 use crate::result::v1;
-use crate::texts::Texts;
+use crate::texts::{Argument, Language, Texts};
 
 /// A finding's sentences in one language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,12 +18,226 @@ pub struct Sentences {
 
 /// From rule, subject and detail alone.
 pub fn say(finding: &v1::Finding, texts: &Texts, regulation: &Regulation) -> Sentences {
-    let _ = (finding, texts, regulation);
-    Sentences::default()
+    let language = texts.language();
+    let rule = regulation.rules.get(&finding.rule);
+    let title = rule.map_or(finding.rule.as_str(), |rule| rule.title.of(language));
+    let subject = subject(&finding.subject, texts);
+    let name = finding.detail.get("registered_as").and_then(|name| name.as_str());
+    let title = match name {
+        Some(name) => texts.say(
+            "audit-title-named",
+            &[("title", title.into()), ("subject", subject.as_str().into()), ("name", shown(name))],
+        ),
+        None => texts
+            .say("audit-title", &[("title", title.into()), ("subject", subject.as_str().into())]),
+    };
+    let arguments = [("subject", FluentValue::from(subject.as_str()))];
+    let refuted_by = texts
+        .find(&format!("audit-refuted-{}", finding.rule), &arguments)
+        .unwrap_or_else(|| texts.say("audit-refuted-other", &arguments));
+    let remediation = rule.map(|rule| rule.remediation.of(language).to_owned());
+    Sentences { title, remediation: remediation.unwrap_or_default(), refuted_by }
+}
+
+/// The subject as people name it: what there is of address, MAC, prefix and port.
+fn subject(subject: &v1::Subject, texts: &Texts) -> String {
+    let device = match (&subject.ip, &subject.mac) {
+        (Some(ip), Some(mac)) => Some(texts.say(
+            "audit-subject-device",
+            &[("ip", ip.as_str().into()), ("mac", mac.as_str().into())],
+        )),
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (None, None) => None,
+    };
+    let parts = [device.as_ref(), subject.prefix.as_ref(), subject.port.as_ref()];
+    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The summary of one piece of evidence.
 pub fn say_proof(proof: &Proof, log: &Log, texts: &Texts) -> String {
-    let _ = (proof, log, texts);
-    String::new()
+    match proof {
+        Proof::Observed(id) => match log.get(*id) {
+            Some(observation) => say_observation(observation, texts),
+            None => texts.say("audit-gone", &[]),
+        },
+        Proof::Silence { ip, port, methods, .. } => {
+            let mut arguments = vec![text("ip", ip), ("methods", methods.join(", ").into())];
+            match port {
+                Some(port) => {
+                    arguments.push(text("port", port));
+                    texts.say("audit-silence-port", &arguments)
+                }
+                None => texts.say("audit-silence", &arguments),
+            }
+        }
+        Proof::Row { table, key, says } => {
+            let arguments =
+                [("table", (*table).into()), ("key", shown(key)), ("says", shown(says))];
+            let sentence = if says.is_empty() { "audit-row-bare" } else { "audit-row" };
+            texts.say(sentence, &arguments)
+        }
+    }
+}
+
+/// An observation in words.
+pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
+    let count = ("count", FluentValue::from(observation.count.to_string()));
+    let source = text("source", observation.source);
+    let say = |key: &str, arguments: &[Argument<'_>]| texts.say(key, arguments);
+    match &observation.fact {
+        Fact::Interface { address, prefix, .. } => {
+            say("audit-seen-interface", &[text("ip", address), text("prefix", prefix)])
+        }
+        Fact::Gateway { address } => say("audit-seen-gateway", &[text("ip", address)]),
+        Fact::Binding { ip, mac } => {
+            say("audit-seen-binding", &[text("ip", ip), text("mac", mac), source, count])
+        }
+        Fact::Conflict { ip, mac } => {
+            say("audit-seen-conflict", &[text("ip", ip), text("mac", mac)])
+        }
+        Fact::Traffic { ip, mac, .. } => {
+            say("audit-seen-traffic", &[text("ip", ip), text("mac", mac)])
+        }
+        Fact::Answer { ip, mac, port, state, .. } => match (port, state) {
+            (Some(port), PortState::Open) => {
+                say("audit-seen-open", &[text("ip", ip), text("port", port), count])
+            }
+            (Some(port), PortState::Closed) => {
+                say("audit-seen-closed", &[text("ip", ip), text("port", port)])
+            }
+            _ => say("audit-seen-alive", &[text("ip", ip), text("mac", mac), source, count]),
+        },
+        Fact::IcmpError(error) => say(
+            "audit-seen-icmp-error",
+            &[
+                text("ip", error.target),
+                text("from", error.from),
+                ("code", format!("{}/{}", error.icmp_type, error.code).into()),
+            ],
+        ),
+        Fact::Forwarding(answer) => {
+            let code = match answer.icmp {
+                Some((icmp_type, code)) => format!("ICMP {icmp_type}/{code}"),
+                None => texts.say("audit-seen-itself", &[]),
+            };
+            say(
+                "audit-seen-forwarding",
+                &[
+                    text("round", answer.round),
+                    text("hops", answer.hop_limit),
+                    text("mac", answer.mac),
+                    text("destination", answer.destination),
+                    text("from", answer.from),
+                    ("code", code.into()),
+                ],
+            )
+        }
+        Fact::Hop { target, hop_limit, from, .. } => say(
+            "audit-seen-hop",
+            &[text("ip", target), text("hops", hop_limit), text("from", from)],
+        ),
+        Fact::RouterAdvertisement(ra) => {
+            let mut prefixes: Vec<String> =
+                ra.prefixes.iter().map(|information| information.prefix.to_string()).collect();
+            prefixes.extend(ra.routes.iter().map(|route| route.prefix.to_string()));
+            prefixes.truncate(8);
+            say(
+                "audit-seen-ra",
+                &[
+                    text("ip", ra.router),
+                    text("mac", ra.mac),
+                    (
+                        "prefixes",
+                        if prefixes.is_empty() { "-".into() } else { prefixes.join(" ").into() },
+                    ),
+                    text("lifetime", ra.lifetime),
+                ],
+            )
+        }
+        Fact::DhcpServer(server) => say(
+            "audit-seen-dhcp-server",
+            &[text("ip", server.ip), text("mac", server.mac), ("message", shown(&server.message))],
+        ),
+        Fact::DhcpClient(client) => say(
+            "audit-seen-dhcp-client",
+            &[text("mac", client.mac), ("message", shown(&client.message))],
+        ),
+        Fact::Lldp(neighbour) => {
+            let name = neighbour.system_name.as_ref().unwrap_or(&neighbour.chassis);
+            say("audit-seen-lldp", &[text("mac", neighbour.mac), ("name", foreign(name))])
+        }
+        Fact::RoutingSpeaker(speaker) => say(
+            "audit-seen-routing",
+            &[
+                text("ip", speaker.ip),
+                text("mac", speaker.mac),
+                ("protocol", protocol(speaker.protocol).into()),
+            ],
+        ),
+        Fact::Name { mac, ip, name, .. } => {
+            say("audit-seen-name", &[text("ip", ip), text("mac", mac), ("name", foreign(name))])
+        }
+        Fact::Querier { ip, mac, .. } => {
+            say("audit-seen-querier", &[text("ip", ip), text("mac", mac)])
+        }
+        Fact::Listener { ip, mac, group } => {
+            say("audit-seen-listener", &[text("ip", ip), text("mac", mac), text("group", group)])
+        }
+        Fact::Oddity { protocol, what, .. } => {
+            say("audit-seen-oddity", &[("protocol", shown(protocol)), ("what", shown(what))])
+        }
+        Fact::Encapsulated { encapsulation, inner } => {
+            let inside = Observation { fact: (**inner).clone(), ..observation.clone() };
+            // Tunnels are read to a bounded depth, so this ends.
+            let inner = say_observation(&inside, texts);
+            say(
+                "audit-seen-encapsulated",
+                &[("encapsulation", shown(encapsulation)), ("inner", inner.into())],
+            )
+        }
+        Fact::Asked(asked) => say(
+            "audit-seen-asked",
+            &[
+                text("prefix", asked.prefix),
+                ("method", shown(&asked.method)),
+                text("asked", asked.asked),
+            ],
+        ),
+        Fact::Ghost { ip, method, mac, .. } => {
+            say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
+        }
+    }
+}
+
+fn protocol(protocol: RoutingProtocol) -> &'static str {
+    match protocol {
+        RoutingProtocol::Vrrp => "VRRP",
+        RoutingProtocol::Ospf => "OSPF",
+        RoutingProtocol::Hsrp => "HSRP",
+        RoutingProtocol::Eigrp => "EIGRP",
+        RoutingProtocol::Rip => "RIP",
+        RoutingProtocol::Pim => "PIM",
+    }
+}
+
+/// An argument as its text: a number as it is, without a language's grouping.
+fn text(name: &'static str, value: impl ToString) -> Argument<'static> {
+    (name, FluentValue::from(value.to_string()))
+}
+
+/// Text that is not ours, without what a terminal would obey.
+fn shown(text: &str) -> FluentValue<'static> {
+    FluentValue::from(Foreign::new(text).terminal())
+}
+
+fn foreign(text: &Foreign) -> FluentValue<'static> {
+    FluentValue::from(text.terminal())
+}
+
+/// The words of a language that a caller may want to fix beforehand.
+impl Regulation {
+    /// A rule's title in one language; the rule's own word where the regulation does not know it.
+    pub fn title_of<'a>(&'a self, rule: &'a str, language: Language) -> &'a str {
+        self.rules.get(rule).map_or(rule, |texts| texts.title.of(language))
+    }
 }

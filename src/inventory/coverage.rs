@@ -1,9 +1,11 @@
 //! What was asked of each prefix, and so what a silence is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use super::Device;
 use crate::net::{Port, Prefix};
-use crate::observe::VantageId;
+use crate::observe::{Fact, Log, VantageId};
 
 /// What was asked of one prefix from one vantage, by all methods together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct Coverage {
     pub ports: BTreeSet<Port>,
     /// Addresses asked by the method that asked most.
     pub asked: u64,
-    /// Addresses in use there.
+    /// Addresses in use there, seen from this vantage.
     pub answered: u64,
     pub excluded: u64,
     pub ghosts: u64,
@@ -26,4 +28,71 @@ impl Coverage {
     pub fn is_complete(&self) -> bool {
         self.methods.values().all(|&complete| complete)
     }
+}
+
+#[derive(Default)]
+struct Gathered {
+    /// For each method and what it asked: whether any asking of it came to its end.
+    methods: BTreeMap<(String, Vec<Port>), bool>,
+    asked: u64,
+    excluded: u64,
+    ghosts: BTreeSet<IpAddr>,
+}
+
+/// By prefix and vantage.
+pub(super) fn coverage(
+    log: &Log,
+    devices: &[Device],
+    in_use: &BTreeMap<IpAddr, Vec<usize>>,
+) -> Vec<Coverage> {
+    let mut gathered: BTreeMap<(Prefix, VantageId), Gathered> = BTreeMap::new();
+    for (_, observation) in log.iter() {
+        match &observation.fact {
+            Fact::Asked(asked) => {
+                let one = gathered.entry((asked.prefix, observation.vantage)).or_default();
+                let mut ports = asked.ports.clone();
+                ports.sort_unstable();
+                *one.methods.entry((asked.method.clone(), ports)).or_default() |= asked.complete;
+                one.asked = one.asked.max(asked.asked);
+                one.excluded = one.excluded.max(asked.excluded);
+            }
+            Fact::Ghost { prefix, ip, .. } => {
+                let one = gathered.entry((*prefix, observation.vantage)).or_default();
+                one.ghosts.insert(*ip);
+            }
+            _ => {}
+        }
+    }
+    gathered
+        .into_iter()
+        .map(|((prefix, vantage), one)| {
+            let mut methods: BTreeMap<String, bool> = BTreeMap::new();
+            let mut ports = BTreeSet::new();
+            for ((method, of), complete) in one.methods {
+                let whole = methods.entry(method).or_insert(true);
+                *whole = *whole && complete;
+                ports.extend(of);
+            }
+            let answered = in_use
+                .range(prefix.first()..=prefix.last())
+                .filter(|(ip, users)| {
+                    users.iter().filter_map(|&user| devices.get(user)).any(|device| {
+                        device.bindings.iter().any(|binding| {
+                            binding.ip == **ip && binding.vantages.contains(&vantage)
+                        })
+                    })
+                })
+                .count() as u64;
+            Coverage {
+                prefix,
+                vantage,
+                methods,
+                ports,
+                asked: one.asked,
+                answered,
+                excluded: one.excluded,
+                ghosts: one.ghosts.len() as u64,
+            }
+        })
+        .collect()
 }

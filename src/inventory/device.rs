@@ -39,6 +39,7 @@ pub struct Device {
     pub services: Vec<Service>,
     /// Ports that answered that nothing listens, with what shows it.
     pub closed: Vec<Service>,
+    pub forwarding: Forwarding,
     pub vantages: BTreeSet<VantageId>,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
@@ -88,6 +89,15 @@ impl Role {
     }
 }
 
+/// What the forwarding test brought back of a station.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    /// It used up a hop limit of 1, or had no route to send by: forwarding is switched on.
+    pub switched_on: BTreeSet<ObservationId>,
+    /// By round: an answer came from beyond it, so the packet went through.
+    pub beyond: BTreeMap<u8, BTreeSet<ObservationId>>,
+}
+
 /// A port of an address, with the answers that show its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -116,8 +126,13 @@ impl Device {
         matches!(self.key, DeviceKey::Station(_)) || self.bindings.iter().any(|b| b.on_link)
     }
 
+    /// Its confirmed addresses, each once, in order.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.bindings.iter().map(|binding| binding.ip)
+        let mut last = None;
+        self.bindings
+            .iter()
+            .map(|binding| binding.ip)
+            .filter(move |&ip| last.replace(ip) != Some(ip))
     }
 
     pub fn binding(&self, ip: IpAddr) -> Option<&Binding> {

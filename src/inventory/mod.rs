@@ -12,6 +12,7 @@
 //! claims never merge, and raise nothing by themselves. What also answers for addresses that cannot
 //! exist (a [`Ghost`](crate::observe::Fact::Ghost)) has proved nothing by that method there.
 
+mod build;
 mod coverage;
 mod device;
 mod fold;
@@ -19,7 +20,7 @@ mod segment;
 mod vendor;
 
 pub use coverage::Coverage;
-pub use device::{Binding, Claimed, Device, DeviceKey, Role, Service};
+pub use device::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service};
 pub use fold::fold;
 pub use segment::{Segment, SegmentSource};
 pub use vendor::vendor;
@@ -67,6 +68,8 @@ pub struct Inventory {
     pub stations: BTreeMap<Mac, usize>,
     /// Vantages that heard at least one other station. A silence on any other says nothing.
     pub hearing: BTreeSet<VantageId>,
+    /// The vantages' own MACs.
+    pub own: BTreeSet<Mac>,
     /// Answers that prove nothing, for they also come for addresses that cannot exist.
     pub ghosts: Vec<ObservationId>,
 }

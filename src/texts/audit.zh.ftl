@@ -1,1 +1,65 @@
 # audit: what people read of it. Both languages hold the same keys.
+
+# A finding's title: the rule's words from the regulation, and its subject.
+audit-title = { $title }：{ $subject }
+audit-title-named = { $title }：{ $subject }（{ $name }）
+audit-subject-device = { $ip }（{ $mac }）
+
+# What would show a finding of the rule to be wrong.
+audit-refuted-unregistered-segment = 一份在扫描当日有效、覆盖 { $subject } 的接入批准；或证明所见地址系伪造。
+audit-refuted-foreign-segment = 证明扫描所在线路属于 { $subject } 的批准单位，或所见地址系伪造。
+audit-refuted-unregistered-device = “资产”或“接口网络设备”表中有该设备 MAC（未登记 MAC 时为其 IP）的记录：{ $subject }。
+audit-refuted-asset-mismatch = 登记的 MAC 已过时而设备未变，或所见帧系伪造：{ $subject }。
+audit-refuted-unregistered-router = 该设备已登记为 gateway、router、firewall、nat 或 vpn；或其转发已关闭，应答另有原因：{ $subject }。
+audit-refuted-rogue-dhcp-server = 该服务器已登记为角色 dhcp，或应答帧系他人伪造：{ $subject }。
+audit-refuted-rogue-router-advertisement = 该设备已登记为 gateway 或 router，或通告系他人伪造：{ $subject }。
+audit-refuted-hidden-network = 证明该地址后只有一台主机，或该设备已登记为角色 nat：{ $subject }。
+audit-refuted-multi-homed-device = 证明所列其他地址不属于该设备，或属于本单位已批准的网段：{ $subject }。
+audit-refuted-unregistered-tunnel = 该设备已登记为角色 vpn，或所见报文并非隧道：{ $subject }。
+audit-refuted-wireless-access-point = 证明该设备无无线功能，或已登记为角色 wireless：{ $subject }。
+audit-refuted-interface-device-replaced = 证明仍是登记的设备（例如仅更换网卡），登记信息过时：{ $subject }。
+audit-refuted-interface-device-changed = 登记的配置已过时，或所列端口在复查时与登记一致：{ $subject }。
+audit-refuted-interface-device-missing = 该设备任一地址的应答；或其登记地址有误：{ $subject }。
+audit-refuted-access-after-withdrawal = 一份在扫描当日有效、覆盖 { $subject } 的批准；或证明所见地址系伪造。
+audit-refuted-unregistered-egress = 证明该路径经由已备案的互联网出口：{ $subject }。
+audit-refuted-egress-mismatch = 所见公网地址属于已备案的范围：{ $subject }。
+audit-refuted-egress-filing-expired = 一份在扫描当日有效的出口备案：{ $subject }。
+audit-refuted-unregistered-service = “信息系统与服务”表（或接口网络设备的开放端口）中有 { $subject } 的记录；或复查时该端口关闭。
+audit-refuted-retired-system-online = 证明 { $subject } 仍在批准使用，登记状态有误；或复查时无应答。
+audit-refuted-filing-expired = 一份在扫描当日有效的备案或续期：{ $subject }。
+audit-refuted-registered-asset-absent = { $subject } 在其他时间的应答，或其登记地址有误。
+audit-refuted-risky-service = 复查时 { $subject } 需要认证或已关闭。
+audit-refuted-other = 证明所见事实有误：{ $subject }。
+
+# Summaries of evidence: one for each fact.
+audit-seen-interface = 扫描点接口 { $ip }，所在网段 { $prefix }
+audit-seen-gateway = 扫描点的默认网关 { $ip }
+audit-seen-binding = { $mac } 在本链路使用 { $ip }（{ $source }，{ $count } 次）
+audit-seen-conflict = { $mac } 与他人争用 { $ip }
+audit-seen-traffic = { $mac } 送来源地址为 { $ip } 的报文
+audit-seen-alive = { $ip } 经 { $mac } 应答探测（{ $source }，{ $count } 次）
+audit-seen-open = { $ip } 的 { $port } 开放（应答带本次令牌，{ $count } 次）
+audit-seen-closed = { $ip } 的 { $port } 拒绝连接
+audit-seen-icmp-error = { $from } 就 { $ip } 回复 ICMP { $code }
+audit-seen-forwarding = 第 { $round } 轮转发测试，跳数 { $hops }，经 { $mac } 发往 { $destination }：{ $from } 应答 { $code }
+audit-seen-itself = 目的地本身
+audit-seen-hop = 去往 { $ip } 的第 { $hops } 跳是 { $from }
+audit-seen-ra = { $ip }（{ $mac }）发送路由通告：{ $prefixes }，有效 { $lifetime } 秒
+audit-seen-dhcp-server = { $ip }（{ $mac }）以 DHCP { $message } 应答
+audit-seen-dhcp-client = { $mac } 发出 DHCP { $message }
+audit-seen-lldp = { $mac } 发送 LLDP，自称 { $name }
+audit-seen-routing = { $ip }（{ $mac }）发送 { $protocol } 报文
+audit-seen-name = { $ip }（{ $mac }）自称 { $name }
+audit-seen-querier = { $ip }（{ $mac }）发送组播成员查询
+audit-seen-listener = { $ip }（{ $mac }）加入组播组 { $group }
+audit-seen-oddity = { $protocol } 报文异常：{ $what }
+audit-seen-encapsulated = 隧道（{ $encapsulation }）内：{ $inner }
+audit-seen-asked = 对 { $prefix } 以 { $method } 询问了 { $asked } 个地址
+audit-seen-ghost = 不存在的地址 { $ip } 也有应答（{ $method }，{ $mac }）
+
+# Silence, and the registry's rows.
+audit-silence = 以 { $methods } 询问 { $ip } 完毕，无应答
+audit-silence-port = 询问 { $ip } 的 { $port } 完毕，无应答（{ $methods }）
+audit-row = 登记台账 { $table } 表 { $key }：{ $says }
+audit-row-bare = 登记台账 { $table } 表 { $key }
+audit-gone = 观测记录已不存在
