@@ -31,7 +31,7 @@ pub struct Message {
     pub yours: Ipv4Addr,
     /// giaddr; unspecified where no relay was in the way.
     pub relay: Ipv4Addr,
-    /// `None` where the hardware is not Ethernet.
+    /// As it stands, a group too; `None` where the hardware is not Ethernet.
     pub client_mac: Option<Mac>,
     pub options: Options,
 }
@@ -69,7 +69,7 @@ impl Message {
         let mut options = Options::default();
         let ended = options.read_fields(cursor, file, server_name);
         // Some clients leave the length of the address zero.
-        let has_mac = matches!((hardware, length), (1 | 6, 6 | 0)) && client_mac.is_station();
+        let has_mac = matches!((hardware, length), (1 | 6, 6 | 0)) && client_mac != Mac::ZERO;
         let message = Message {
             is_request: operation == 1,
             transaction,

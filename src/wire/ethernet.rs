@@ -24,6 +24,8 @@ impl EtherType {
     pub const LLDP: EtherType = EtherType(0x88cc);
     /// The I-TAG of IEEE 802.1ah: a whole customer frame inside a provider's.
     pub const BACKBONE: EtherType = EtherType(0x88e7);
+    /// Cisco's security group tag, with another EtherType behind it.
+    pub const METADATA: EtherType = EtherType(0x8909);
     pub const TRANSPARENT_BRIDGING: EtherType = EtherType(0x6558);
 
     /// The tags that only add a VLAN: 802.1Q, 802.1ad, and the older numbers for stacked tags.

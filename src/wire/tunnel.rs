@@ -1,6 +1,6 @@
 //! The headers of tunnels and shims, as far as it takes to reach what they carry: GRE (RFC 2784,
 //! 2890, with ERSPAN), VXLAN (RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380), PPPoE (RFC 2516), PPP
-//! (RFC 1661), MPLS (RFC 3032) and the backbone tag of IEEE 802.1ah.
+//! (RFC 1661), MPLS (RFC 3032), the backbone tag of IEEE 802.1ah and Cisco's metadata tag.
 
 use super::cursor::{Cursor, WireError};
 use super::ethernet::EtherType;
@@ -71,6 +71,13 @@ pub fn gre(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
                 cursor.skip(8)?;
             }
             ("erspan", Inner::Ethernet)
+        }
+        // Inside GRE the EtherType stands before the tag, not behind it.
+        (0, EtherType::METADATA) => {
+            let ethertype = EtherType(cursor.u16()?);
+            let [_, options] = cursor.array()?;
+            cursor.skip(usize::from(options).saturating_mul(4))?;
+            ("gre", Inner::EtherType(ethertype))
         }
         (0, ethertype) => ("gre", Inner::EtherType(ethertype)),
         _ => return Err(cursor.wrong("unknown version")),
@@ -179,6 +186,17 @@ pub fn mpls(bytes: &[u8]) -> Result<&[u8], WireError> {
     Ok(cursor.rest())
 }
 
+/// The EtherType and payload behind Cisco's metadata tag (TrustSec, EtherType 0x8909).
+pub fn metadata(bytes: &[u8]) -> Result<(EtherType, &[u8]), WireError> {
+    let mut cursor = Cursor::new("cisco-metadata", bytes);
+    let [version, options] = cursor.array()?;
+    if version != 1 {
+        return Err(cursor.wrong("unknown version"));
+    }
+    cursor.skip(usize::from(options).saturating_mul(4))?;
+    Ok((EtherType(cursor.u16()?), cursor.rest()))
+}
+
 /// The customer's frame behind the service tag of a provider backbone bridge.
 pub fn backbone(bytes: &[u8]) -> Result<&[u8], WireError> {
     let mut cursor = Cursor::new("802.1ah", bytes);
@@ -204,6 +222,8 @@ mod tests {
     fn headers_are_passed() {
         check(gre, &[0, 0, 8, 0], Inner::Ip);
         check(gre, &[0xb0, 0, 0x65, 0x58, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Inner::Ethernet);
+        let tagged = [0, 0, 0x89, 0x09, 8, 0, 1, 1, 0, 1, 0, 0];
+        check(gre, &tagged, Inner::EtherType(EtherType::IPV4));
         check(gre, &[0x30, 0x81, 0x88, 0x0b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], Inner::Ppp);
         let erspan = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 0, 0, 0, 0, 0, 0, 0];
         check(gre, &erspan, Inner::Ethernet);
@@ -227,6 +247,8 @@ mod tests {
     fn labels_end_at_the_bottom_of_the_stack() {
         assert_eq!(mpls(&[0, 0, 0x10, 64, 0, 0, 0x21, 64, 0x45]), Ok(&[0x45][..]));
         assert!(mpls(&[0, 0, 0x10, 64].repeat(3)).is_err());
+        assert_eq!(metadata(&[1, 1, 0, 1, 0, 7, 8, 0, 9]), Ok((EtherType::IPV4, &[9][..])));
+        assert!(metadata(&[1, 2, 0, 1, 0, 7, 8, 0]).is_err());
         assert_eq!(backbone(&[0, 0, 0, 1, 9]), Ok(&[9][..]));
     }
 }

@@ -68,6 +68,9 @@ impl Dhcp4 {
             self.odd(packet, facts, "client without a MAC");
             return;
         };
+        if !mac.is_station() {
+            self.odd(packet, facts, "client MAC that no station can have");
+        }
         if message.relay.is_unspecified() && packet.source.is_station() && mac != packet.source {
             self.odd(packet, facts, "client MAC is not the frame's source");
         }

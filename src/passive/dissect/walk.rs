@@ -103,6 +103,11 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
                 ppp(session, place, facts);
             }
         }
+        EtherType::METADATA => {
+            if let Ok((ethertype, behind)) = tunnel::metadata(payload) {
+                carried(ethertype, behind, place, facts);
+            }
+        }
         EtherType::BACKBONE => {
             if let Ok(inner) = tunnel::backbone(payload) {
                 ethernet(inner, place, facts);

@@ -1,0 +1,344 @@
+//! Broken bytes: captured frames and capture files changed at random, and random payloads behind
+//! headers that are right. Nothing may panic, hang or grow without bound.
+//!
+//! The seed is fixed, so a failure repeats; `JIEBEI_HOSTILE_SEED` and `JIEBEI_HOSTILE_FRAMES` change it
+//! and the number of frames for a longer run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiebei::link::capture::{Item, Reader};
+use jiebei::net::Mac;
+use jiebei::observe::{Fact, FrameNumber, Log, VantageId};
+use jiebei::passive::{Listener, dissect};
+use jiebei::wire::build::{self, Macs};
+use jiebei::wire::{self, Headers, LinkType, Protocol};
+
+/// SplitMix64: small, and the same everywhere.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `bound`; zero where the bound is zero.
+    fn below(&mut self, bound: usize) -> usize {
+        if bound == 0 { 0 } else { (self.next() % bound as u64) as usize }
+    }
+
+    fn bytes(&mut self, most: usize) -> Vec<u8> {
+        let length = self.below(most);
+        // Headers are full of small numbers: half of the octets are.
+        (0..length)
+            .map(|_| match self.next() {
+                random if random & 1 == 0 => (random >> 32) as u8,
+                random => (random >> 32) as u8 & 0x07,
+            })
+            .collect()
+    }
+
+    /// A few changes, of the kinds that found faults in other readers.
+    fn change(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let place = self.below(bytes.len());
+            match self.below(8) {
+                0 => bytes.truncate(place),
+                1 | 2 => {
+                    if let Some(octet) = bytes.get_mut(place) {
+                        *octet ^= 1 << self.below(8);
+                    }
+                }
+                3 => {
+                    let lie = [0, 1, 3, 4, 7, 0x7f, 0x80, 0xfe, 0xff][self.below(9)];
+                    if let Some(octet) = bytes.get_mut(place) {
+                        *octet = lie;
+                    }
+                }
+                4 => {
+                    let lie =
+                        [[0, 0], [0, 1], [0xff, 0xff], [0x7f, 0xff], [0x80, 0]][self.below(5)];
+                    if let Some(word) = bytes.get_mut(place..place + 2) {
+                        word.copy_from_slice(&lie);
+                    }
+                }
+                5 => {
+                    let length = self.below(64).min(bytes.len() - place);
+                    let copy = bytes[place..place + length].to_vec();
+                    let at = self.below(bytes.len());
+                    bytes.splice(at..at, copy);
+                }
+                6 => {
+                    let length = self.below(32).min(bytes.len() - place);
+                    bytes.drain(place..place + length);
+                }
+                _ => {
+                    let random = self.bytes(16);
+                    bytes.splice(place..place, random);
+                }
+            }
+        }
+    }
+}
+
+fn seed() -> u64 {
+    std::env::var("JIEBEI_HOSTILE_SEED").map_or(20_261_122, |seed| seed.parse().unwrap())
+}
+
+fn number_of_frames() -> usize {
+    std::env::var("JIEBEI_HOSTILE_FRAMES").map_or(200_000, |number| number.parse().unwrap())
+}
+
+fn captures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let mut captures: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"))
+        .collect();
+    captures.sort();
+    captures
+}
+
+/// A few frames of each capture.
+fn corpus() -> Vec<(LinkType, Vec<u8>)> {
+    let mut corpus = Vec::new();
+    for capture in captures() {
+        let Ok(mut reader) = Reader::open(&capture) else { continue };
+        let mut left = 60;
+        while let Some(Ok(item)) = reader.next() {
+            if let Item::Frame(frame) = item {
+                corpus.push((frame.link_type, frame.bytes.to_vec()));
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(corpus.len() > 1000, "{}", corpus.len());
+    corpus
+}
+
+/// The word of a fact, to see which were reached.
+fn word(fact: &Fact) -> String {
+    let value = serde_json::to_value(fact).unwrap();
+    value["fact"].as_str().unwrap().to_owned()
+}
+
+/// Every reader that takes bytes alone.
+fn read_all(bytes: &[u8]) {
+    let _ =
+        Headers::read(bytes).map(|headers| (headers.destination_ip(), headers.neighbour_target()));
+    let _ = wire::Network::ip(bytes);
+    let _ = wire::arp::Arp::read(bytes);
+    let _ = wire::tcp::TcpSegment::read(bytes);
+    let _ = wire::tcp::quoted_start(bytes);
+    let _ = wire::udp::Udp::read(bytes);
+    let _ = wire::icmp::Icmp::read(bytes)
+        .map(|icmp| (icmp.echo(), icmp.quoted(Protocol::ICMP), icmp.quoted(Protocol::ICMPV6)));
+    for icmp_type in 128..=145 {
+        let _ = wire::ndp::read(icmp_type, bytes).map(|(_, options)| options.count());
+        let _ = wire::mld::read(icmp_type, bytes);
+    }
+    let _ = wire::igmp::read(bytes);
+    let _ = wire::dhcp4::Message::read(bytes).map(|(message, _)| {
+        (message.message_type(), message.options.fqdn(), message.options.routes(121))
+    });
+    let _ = wire::dhcp6::Message::read(bytes).map(|(message, _)| message.duid_mac());
+    let _ = wire::dns::Message::read(bytes).map(|message| message.records());
+    let _ = wire::dns::names("test", bytes);
+    let _ = wire::dns::partial_name("test", bytes);
+    let _ = wire::dns::reverse(&String::from_utf8_lossy(bytes));
+    let _ = wire::lldp::Lldp::read(bytes);
+    let _ = wire::vrrp::Vrrp::read(bytes, Ipv4Addr::LOCALHOST.into());
+    let _ = wire::vrrp::Vrrp::read(bytes, Ipv6Addr::LOCALHOST.into());
+    let _ = wire::ospf::Ospf::read(bytes);
+    let _ = wire::hsrp::Hsrp::read(bytes);
+    let _ = wire::rip::Rip::read(bytes);
+    let _ = wire::rip::Rip::read_ng(bytes);
+    let _ = wire::eigrp::Eigrp::read(bytes);
+    let _ = wire::pim::Pim::read(bytes);
+    let _ = wire::tunnel::gre(bytes);
+    let _ = wire::tunnel::vxlan(bytes);
+    let _ = wire::tunnel::geneve(bytes);
+    let _ = wire::tunnel::teredo(bytes);
+    let _ = wire::tunnel::ppp(bytes);
+    let _ = wire::tunnel::pppoe_session(bytes);
+    let _ = wire::tunnel::mpls(bytes);
+    let _ = wire::tunnel::metadata(bytes);
+    let _ = wire::tunnel::backbone(bytes);
+    for link_type in 0..300 {
+        let _ = wire::link_header::read(LinkType(link_type), bytes);
+    }
+}
+
+#[test]
+fn changed_frames_do_no_harm() {
+    let corpus = corpus();
+    let mut chance = Chance(seed());
+    let mut reached: BTreeMap<String, u64> = BTreeMap::new();
+    for turn in 0..number_of_frames() {
+        let (link_type, frame) = &corpus[chance.below(corpus.len())];
+        let mut frame = frame.clone();
+        chance.change(&mut frame);
+        let began = Instant::now();
+        let mut number = 0;
+        dissect::dissect(*link_type, &frame, &mut |_, fact| {
+            number += 1;
+            if turn % 16 == 0 {
+                *reached.entry(word(&fact)).or_default() += 1;
+            }
+        });
+        assert!(began.elapsed() < Duration::from_secs(1), "{link_type} {frame:02x?}");
+        assert!(number <= frame.len().max(64), "{number} facts: {frame:02x?}");
+    }
+    for fact in [
+        "binding",
+        "traffic",
+        "router-advertisement",
+        "dhcp-server",
+        "dhcp-client",
+        "lldp",
+        "routing-speaker",
+        "name",
+        "querier",
+        "listener",
+        "encapsulated",
+        "oddity",
+    ] {
+        assert!(reached.contains_key(fact), "{fact} was never reached: {reached:?}");
+    }
+}
+
+/// Random payloads behind headers that wake each dissector.
+#[test]
+fn random_payloads_do_no_harm() {
+    let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([1, 0, 0x5e, 0, 0, 1]) };
+    let v4 = (Ipv4Addr::new(10, 20, 1, 1), Ipv4Addr::new(224, 0, 0, 1));
+    let v6: (Ipv6Addr, Ipv6Addr) = ("fe80::1".parse().unwrap(), "ff02::1".parse().unwrap());
+    let ports = [67, 68, 546, 547, 5353, 520, 521, 1985, 2029, 3544, 4789, 8472, 6081];
+    let protocols = [0, 2, 4, 41, 43, 44, 47, 51, 58, 60, 88, 89, 103, 112];
+    let ethertypes = [0x0806u16, 0x88cc, 0x8847, 0x8864, 0x88e7, 0x8100, 0x8909, 0x0040];
+    let mut chance = Chance(seed());
+    for _ in 0..number_of_frames() / 40 {
+        let mut payload = chance.bytes(600);
+        read_all(&payload);
+        let mut frames = Vec::new();
+        for port in ports {
+            frames.extend(build::udp_datagram(
+                macs,
+                (v4.0.into(), port),
+                (v4.1.into(), port),
+                255,
+                &payload,
+            ));
+            frames.extend(build::udp_datagram(
+                macs,
+                (v6.0.into(), port),
+                (v6.1.into(), port),
+                255,
+                &payload,
+            ));
+        }
+        for protocol in protocols.map(Protocol) {
+            frames.extend(build::packet(macs, v4.0.into(), v4.1.into(), protocol, 255, &payload));
+            frames.extend(build::packet(macs, v6.0.into(), v6.1.into(), protocol, 255, &payload));
+        }
+        for ethertype in ethertypes {
+            let mut frame = [macs.destination.0, macs.source.0].concat();
+            frame.extend_from_slice(&ethertype.to_be_bytes());
+            frame.extend_from_slice(&payload);
+            frames.push(frame);
+        }
+        // ICMPv6 types are one octet: aim it.
+        if let Some(octet) = payload.first_mut() {
+            *octet = 128 + chance.below(18) as u8;
+        }
+        frames.extend(build::packet(
+            macs,
+            v6.0.into(),
+            v6.1.into(),
+            Protocol::ICMPV6,
+            255,
+            &payload,
+        ));
+        for frame in frames {
+            dissect::dissect(LinkType::ETHERNET, &frame, &mut |_, _| {});
+        }
+    }
+}
+
+#[test]
+fn changed_capture_files_do_no_harm() {
+    let files: Vec<Vec<u8>> = captures()
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .filter(|bytes| bytes.len() < 20_000)
+        .collect();
+    let mut chance = Chance(seed());
+    let (mut refused, mut frames) = (0, 0);
+    for _ in 0..number_of_frames() / 50 {
+        let mut file = files[chance.below(files.len())].clone();
+        // The damage is at the front more often, where the lengths of the container are.
+        if chance.below(2) == 0 {
+            let mut front: Vec<u8> = file.drain(..file.len().min(64)).collect();
+            chance.change(&mut front);
+            file.splice(0..0, front);
+        } else {
+            chance.change(&mut file);
+        }
+        let length = file.len();
+        let Ok(mut reader) = Reader::new("hostile", io::Cursor::new(file)) else {
+            refused += 1;
+            continue;
+        };
+        let (mut items, mut errors) = (0, 0);
+        while let Some(item) = reader.next() {
+            match item {
+                Ok(Item::Frame(frame)) => {
+                    assert!(frame.bytes.len() <= length);
+                    frames += 1;
+                }
+                Ok(_) => {}
+                Err(_) => errors += 1,
+            }
+            items += 1;
+            assert!(items <= length, "the reader does not move on");
+        }
+        assert!(errors <= 1, "a reader ends with its first error");
+    }
+    assert!(refused > 0 && frames > 0);
+}
+
+/// A flood of stations, addresses and oddities leaves a listener bounded.
+#[test]
+fn a_flood_is_withheld() {
+    let (mut listener, mut log) = (Listener::new(), Log::default());
+    let destination = Mac([2, 0, 0, 0, 0, 9]);
+    let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination };
+    for turn in 0..20_000u32 {
+        let source = Ipv4Addr::from_bits(0x0b00_0000 + turn);
+        let frame = build::udp_datagram(
+            macs,
+            (source.into(), 9),
+            (Ipv4Addr::new(10, 20, 1, 1).into(), 9),
+            (turn % 200) as u8 + 1,
+            b"",
+        )
+        .unwrap();
+        let number = FrameNumber(u64::from(turn) + 1);
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        listener.take(&mut log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
+    }
+    assert_eq!(log.len(), 4096);
+    assert_eq!(listener.heard().withheld, 20_000 - 4096);
+}
