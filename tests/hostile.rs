@@ -124,6 +124,17 @@ fn corpus() -> Vec<(LinkType, Vec<u8>)> {
             }
         }
     }
+    // No permissive capture has an mDNS response.
+    let mut response = vec![0, 0, 0x84, 0, 0, 0, 0, 2, 0, 0, 0, 0];
+    response
+        .extend_from_slice(b"\x04desk\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\x14\x01\x09");
+    response.extend_from_slice(b"\x019\x011\x0220\x0210\x07in-addr\x04arpa\0");
+    response.extend_from_slice(b"\0\x0c\x80\x01\0\0\0\x78\0\x02\xc0\x0c");
+    let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([1, 0, 0x5e, 0, 0, 0xfb]) };
+    let (source, group) = (Ipv4Addr::new(10, 20, 1, 9), Ipv4Addr::new(224, 0, 0, 251));
+    let frame =
+        build::udp_datagram(macs, (source.into(), 5353), (group.into(), 5353), 255, &response);
+    corpus.extend(vec![(LinkType::ETHERNET, frame.unwrap()); 60]);
     assert!(corpus.len() > 1000, "{}", corpus.len());
     corpus
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::dissect::{Reading, dissect};
 use crate::net::Mac;
+use crate::net::special::{self, Purpose};
 use crate::observe::{
     Fact, FrameNumber, Log, PrefixInformation, RouteInformation, RouterAdvertisement, Source,
     VantageId,
@@ -37,8 +38,8 @@ pub struct Listener {
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
 }
 
-/// Source addresses with a hop limit kept for one MAC: a router shows the internet, and this many
-/// show it well. A guess.
+/// Source addresses with a hop limit kept for one MAC, of each range: a router shows the internet,
+/// and this many show it well. A guess.
 const MOST_TRAFFIC: usize = 4096;
 /// Different oddities kept for one MAC: dissectors know fewer.
 const MOST_ODDITIES: usize = 128;
@@ -72,10 +73,10 @@ impl Listener {
         let reading = dissect(link_type, frame, &mut |source, fact| {
             let kept = match &fact {
                 Fact::Traffic { ip, mac, hop_limit } => {
-                    traffic.admit((vantage, *mac), (*ip, *hop_limit), MOST_TRAFFIC)
+                    traffic.admit((vantage, *mac, range(*ip)), (*ip, *hop_limit), MOST_TRAFFIC)
                 }
                 Fact::Oddity { mac, protocol, what } => oddities.admit(
-                    (vantage, mac.unwrap_or(Mac::ZERO)),
+                    (vantage, mac.unwrap_or(Mac::ZERO), Range::Inside),
                     (source, protocol.clone(), what.clone()),
                     MOST_ODDITIES,
                 ),
@@ -105,10 +106,27 @@ impl Listener {
     }
 }
 
+/// Addresses of private use and all others are counted apart, so that the internet behind a router
+/// does not crowd out what is inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Range {
+    Inside,
+    Outside,
+}
+
+fn range(address: IpAddr) -> Range {
+    match special::purpose(address) {
+        Some(
+            Purpose::Private | Purpose::SharedSpace | Purpose::LinkLocal | Purpose::UniqueLocal,
+        ) => Range::Inside,
+        _ => Range::Outside,
+    }
+}
+
 /// How many different things of one kind each MAC may show.
 #[derive(Debug)]
 struct Limit<T> {
-    shown: HashMap<(VantageId, Mac), HashSet<T>>,
+    shown: HashMap<(VantageId, Mac, Range), HashSet<T>>,
     together: usize,
 }
 
@@ -120,7 +138,7 @@ impl<T> Default for Limit<T> {
 
 impl<T: std::hash::Hash + Eq> Limit<T> {
     /// Whether the thing was shown before or may still be.
-    fn admit(&mut self, by: (VantageId, Mac), thing: T, most: usize) -> bool {
+    fn admit(&mut self, by: (VantageId, Mac, Range), thing: T, most: usize) -> bool {
         let full = self.together >= MOST_TOGETHER;
         if full && !self.shown.contains_key(&by) {
             return false;
@@ -216,7 +234,7 @@ mod tests {
     #[test]
     fn a_mac_shows_so_much_and_no_more() {
         let mut limit = Limit::default();
-        let by = |last| (VantageId(0), Mac([2, 0, 0, 0, 0, last]));
+        let by = |last| (VantageId(0), Mac([2, 0, 0, 0, 0, last]), Range::Inside);
         assert!(limit.admit(by(1), 1, 2) && limit.admit(by(1), 2, 2));
         assert!(!limit.admit(by(1), 3, 2));
         assert!(limit.admit(by(1), 2, 2) && limit.admit(by(2), 3, 2));

@@ -10,7 +10,7 @@ use super::icmp;
 use super::ip::Protocol;
 use super::tcp::TcpSegment;
 use super::{ipv4, ipv6, udp};
-use crate::net::Mac;
+use crate::net::{Mac, special};
 
 /// The Ethernet source and destination of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn arp_probe(source: Mac, target: Ipv4Addr) -> Vec<u8> {
 /// A neighbour solicitation (RFC 4861 §4.3) to the target's solicited-node group. From the
 /// unspecified address it asks as duplicate address detection does, without the link-layer option.
 pub fn neighbour_solicitation(source_mac: Mac, source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
-    let group = ipv6::solicited_node(target);
+    let group = special::solicited_node(target);
     let macs = Macs { source: source_mac, destination: Mac::of_ipv6_group(group) };
     neighbour_solicitation_to(macs, source, group, target)
 }
@@ -63,7 +63,7 @@ pub fn neighbour_solicitation_to(
 
 /// A router solicitation to all routers (RFC 4861 §4.1).
 pub fn router_solicitation(source_mac: Mac, source: Ipv6Addr) -> Vec<u8> {
-    let destination = ipv6::ALL_ROUTERS;
+    let destination = special::ALL_ROUTERS;
     let macs = Macs { source: source_mac, destination: Mac::of_ipv6_group(destination) };
     let mut body = vec![0; 4];
     with_source_link_layer(&mut body, source, source_mac);
@@ -119,7 +119,7 @@ fn echo_body(echo: icmp::Echo<'_>) -> Vec<u8> {
 /// The two high bits `10` make every node that reads it answer with a parameter problem, also to a
 /// multicast destination (RFC 8200 §4.2), and quote the packet.
 pub fn unknown_option(source_mac: Mac, source: Ipv6Addr, echo: icmp::Echo<'_>) -> Vec<u8> {
-    let destination = ipv6::ALL_NODES;
+    let destination = special::ALL_NODES;
     let mut message = Vec::with_capacity(64);
     icmp::write_v6(&mut message, source, destination, icmp::V6_ECHO_REQUEST, 0, &echo_body(echo));
     // The option alone fills the header's eight octets: type, length four, four octets of zero.
@@ -136,7 +136,7 @@ pub fn unknown_option(source_mac: Mac, source: Ipv6Addr, echo: icmp::Echo<'_>) -
 /// An MLDv2 general query (RFC 3810 §5.1) with the router alert that it must carry. Hosts report
 /// within `response_delay` milliseconds; what the code cannot express is rounded down.
 pub fn mld_general_query(source_mac: Mac, source: Ipv6Addr, response_delay: u16) -> Vec<u8> {
-    let destination = ipv6::ALL_NODES;
+    let destination = special::ALL_NODES;
     let mut body = Vec::with_capacity(24);
     body.extend_from_slice(&response_delay.min(32767).to_be_bytes());
     body.extend_from_slice(&[0; 18]);
@@ -197,7 +197,7 @@ pub fn dhcpv6_solicit(source_mac: Mac, source: Ipv6Addr, transaction: u32) -> Ve
     }
     // Asked for: DNS servers, domain list. Elapsed time: zero.
     message.extend_from_slice(&[0, 6, 0, 4, 0, 23, 0, 24, 0, 8, 0, 2, 0, 0]);
-    let destination = ipv6::ALL_DHCP_AGENTS;
+    let destination = special::DHCPV6_SERVERS;
     let macs = Macs { source: source_mac, destination: Mac::of_ipv6_group(destination) };
     udp_datagram(macs, (source.into(), 546), (destination.into(), 547), 1, &message)
         .unwrap_or_default()
@@ -355,7 +355,7 @@ mod tests {
         let v4 = echo_request(macs, [10, 0, 0, 5].into(), [10, 0, 0, 7].into(), 64, echo);
         assert_eq!(check(&v4).transport().unwrap().icmp(), Some((8, 0)));
         let source = "fe80::5".parse().unwrap();
-        let v6 = echo_request_v6(macs, source, ipv6::ALL_NODES, 255, echo);
+        let v6 = echo_request_v6(macs, source, special::ALL_NODES, 255, echo);
         assert_eq!(check(&v6).transport().unwrap().icmp(), Some((128, 0)));
         let option = unknown_option(OURS, source, echo);
         let headers = check(&option);

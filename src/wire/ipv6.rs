@@ -118,20 +118,10 @@ pub fn write(
     frame.extend_from_slice(&destination.octets());
 }
 
-/// The solicited-node group of an address (RFC 4291 §2.7.1).
-pub const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
-    let [.., a, b, c] = address.octets();
-    Ipv6Addr::from_octets([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
-}
-
-pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
-/// RFC 9915 §7.1.
-pub const ALL_DHCP_AGENTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::special::ALL_NODES;
 
     fn packet(next: Protocol, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -173,11 +163,5 @@ mod tests {
         let bytes = packet(Protocol::HOP_BY_HOP, &[58, 9, 0, 0, 0, 0, 0, 0]);
         let ip = read(&bytes).unwrap();
         assert_eq!((ip.protocol, ip.payload.len()), (Protocol::HOP_BY_HOP, 8));
-    }
-
-    #[test]
-    fn the_solicited_node_group_ends_like_the_address() {
-        let address = "2001:db8::21b:21ff:feaa:bbcc".parse().unwrap();
-        assert_eq!(solicited_node(address).to_string(), "ff02::1:ffaa:bbcc");
     }
 }

@@ -11,6 +11,9 @@ pub const PORT: u16 = 520;
 pub const PORT_NG: u16 = 521;
 /// A metric that means "not reachable".
 const INFINITY: u32 = 16;
+/// The family of an entry that authenticates instead of naming a route, and its kind with a digest.
+const AUTHENTICATION: u16 = 0xffff;
+const KEYED_DIGEST: u16 = 3;
 /// Routes kept of one packet; RFC 2453 §4 allows 25, RIPng as many as the link carries.
 const MOST_ROUTES: usize = 1024;
 
@@ -38,12 +41,19 @@ impl Rip {
         while !cursor.is_empty() && self.routes.len() < MOST_ROUTES {
             let mut entry = cursor.part(20)?;
             let family = entry.u16()?;
-            entry.skip(2)?;
+            let kind = entry.u16()?;
+            if (family, kind) == (AUTHENTICATION, KEYED_DIGEST) {
+                // The digest stands behind the entries, in another form; the length of the packet
+                // before it is stated. RFC 4822 §2.
+                let before = usize::from(entry.u16()?).saturating_sub(4 + 20);
+                *cursor = Cursor::new("rip", cursor.take_up_to(before));
+                continue;
+            }
             let address = entry.ipv4()?;
             let mask = entry.ipv4()?;
             entry.skip(4)?;
             let metric = entry.u32()?;
-            // Family 0xffff is authentication: a password or digest, left where it is.
+            // A password stands in an entry of the authentication family: left where it is.
             if !self.is_response || family != 2 || metric >= INFINITY {
                 continue;
             }
@@ -134,6 +144,16 @@ mod tests {
             let whole = length >= 4 && (length - 4) % 20 == 0;
             assert_eq!(matches!(Rip::read(&bytes[..length]), Ok((_, Ok(())))), whole, "{length}");
         }
+    }
+
+    #[test]
+    fn a_digest_behind_the_entries_is_no_entry() {
+        let authentication = [&[0xff, 0xff, 0, 3, 0, 44, 1, 32][..], &[0; 12]].concat();
+        let route = entry(2, [10, 70, 178, 0], [255, 255, 255, 0], 1);
+        let digest = [&[0xff, 0xff, 0, 1][..], &[0x5a; 32]].concat();
+        let bytes = [vec![2, 2, 0, 0], authentication, route, digest].concat();
+        let (rip, ended) = Rip::read(&bytes).unwrap();
+        assert_eq!((rip.routes.len(), ended), (1, Ok(())));
     }
 
     #[test]

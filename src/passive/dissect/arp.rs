@@ -4,6 +4,7 @@
 //! they exist) and probes, whose sender has no address yet.
 
 use super::{Dissector, Facts, Packet, Wake};
+use crate::net::special;
 use crate::observe::{Fact, Source};
 use crate::wire::{EtherType, WireError, arp};
 
@@ -33,11 +34,7 @@ impl Dissector for Arp {
         if arp.sender.is_unspecified() {
             return Ok(());
         }
-        if !arp.sender_mac.is_station()
-            || arp.sender.is_multicast()
-            || arp.sender.is_broadcast()
-            || arp.sender.is_loopback()
-        {
+        if !arp.sender_mac.is_station() || !special::is_host(arp.sender.into()) {
             facts.oddity(Source::Arp, packet.source, "arp", "sender that no station can have");
             return Ok(());
         }

@@ -11,7 +11,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Dissector, Facts, Packet, Wake};
-use crate::net::Mac;
+use crate::net::{Mac, special};
 use crate::observe::{
     Fact, Foreign, PrefixInformation, RouteInformation, RouterAdvertisement, Source,
 };
@@ -158,8 +158,7 @@ impl Ndp {
             return;
         }
         let mac = named.unwrap_or(packet.source);
-        if address.is_multicast() || address.is_loopback() || named.is_some_and(|m| !m.is_station())
-        {
+        if !special::is_host(address.into()) || named.is_some_and(|mac| !mac.is_station()) {
             self.odd(packet, facts, "address that no station can have");
             return;
         }

@@ -3,9 +3,8 @@
 //! Taken: unicast sources with their hop limit as it arrived. Left: destinations, whom nobody has
 //! heard, and what is inside tunnels. Noted: sources that no station may have.
 
-use std::net::IpAddr;
-
 use super::{Dissector, Facts, Packet, Wake};
+use crate::net::special;
 use crate::observe::{Fact, Source};
 use crate::wire::WireError;
 
@@ -32,7 +31,7 @@ impl Dissector for Traffic {
         if ip.source.is_unspecified() {
             return Ok(());
         }
-        if !is_unicast(ip.source) {
+        if !special::is_host(ip.source) {
             facts.oddity(
                 Source::Traffic,
                 packet.source,
@@ -46,14 +45,5 @@ impl Dissector for Traffic {
             Fact::Traffic { ip: ip.source, mac: packet.source, hop_limit: ip.hop_limit },
         );
         Ok(())
-    }
-}
-
-fn is_unicast(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            !address.is_multicast() && !address.is_broadcast() && !address.is_loopback()
-        }
-        IpAddr::V6(address) => !address.is_multicast() && !address.is_loopback(),
     }
 }
