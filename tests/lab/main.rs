@@ -11,4 +11,5 @@ mod evidence;
 mod fence;
 mod raised;
 mod rules;
+mod scenarios;
 mod swept;
