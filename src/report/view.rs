@@ -189,10 +189,10 @@ impl<'a> View<'a> {
 
     /// What a coverage row means for a negative.
     pub fn coverage_means(&self, row: &Coverage) -> Vec<String> {
-        let mut means = vec![self.say(if row.complete {
-            "report-coverage-complete"
-        } else {
-            "report-coverage-partial"
+        let mut means = vec![self.say(match row.complete {
+            _ if row.asked == 0 => "report-coverage-unasked",
+            true => "report-coverage-complete",
+            false => "report-coverage-partial",
         })];
         if row.ghosts > 0 {
             means.push(self.say("report-coverage-ghosts"));

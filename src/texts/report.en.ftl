@@ -89,6 +89,7 @@ report-summary-findings = { $n ->
     [one] 1 finding, concerning { $devices } device(s) and { $segments } segment(s).
    *[other] { $n } findings, concerning { $devices } device(s) and { $segments } segment(s).
  }
+report-summary-uncompared = No registry was given: this is a map only. Nothing was compared, so there can be no findings against a registry.
 report-summary-none = No findings.
 report-summary-none-means = This holds as far as section 5 reaches: addresses, ports and times that were not asked about are not part of it.
 report-summary-waived = { $n ->
@@ -211,6 +212,7 @@ report-asked = Asked
 report-answered = Answered
 report-excluded = Excluded
 report-ghosts = Ghosts
+report-coverage-unasked = Not asked, only listened to: what was not heard may still be there.
 report-coverage-complete = Asked to the end: what did not answer gave no answer to these questions at that time.
 report-coverage-partial = Not asked to the end: silence shows nothing here.
 report-coverage-ghosts = Addresses that cannot exist answered too: answers of that kind prove nothing alone here.

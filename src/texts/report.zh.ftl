@@ -86,6 +86,7 @@ report-incomplete-means = 核查在计划的询问问完之前结束。本报告
 # --- summary ---------------------------------------------------------------------------------------
 report-summary = 一、核查结论
 report-summary-findings = 发现 { $n } 个问题，涉及 { $devices } 台设备、{ $segments } 个网段。
+report-summary-uncompared = 未提供台账：本次只测绘，没有与台账比对，因此不会有针对台账的问题。
 report-summary-none = 未发现问题。
 report-summary-none-means = 此结论以“五、覆盖范围”所列为限：未询问的地址、端口与时段不在结论之内。
 report-summary-waived = 另有 { $n } 个问题属已批准的例外，列出但不计入上表。
@@ -202,6 +203,7 @@ report-asked = 已问地址
 report-answered = 有应答
 report-excluded = 已排除
 report-ghosts = 虚假应答
+report-coverage-unasked = 未询问，只监听：没有听到不等于不存在。
 report-coverage-complete = 全部问完：没有应答的地址，当时对这些询问确无应答。
 report-coverage-partial = 未全部问完：没有应答不能说明不存在。
 report-coverage-ghosts = 不存在的地址也有应答：本网段同类应答不单独作为证据。

@@ -244,7 +244,14 @@ fn facts(view: &View<'_>) -> Vec<Fact> {
         fact(view, "report-authorised-by", or_not_stated(&authorisation.authorised_by)),
         fact(view, "report-window", view.window()),
         fact(view, "report-signature", view.signature()),
-        mono(fact(view, "report-scope", some(view, &authorisation.scope, 40))),
+        mono(fact(
+            view,
+            "report-scope",
+            match authorisation.scope.as_slice() {
+                [] => view.say("report-not-stated"),
+                scope => some(view, scope, 40),
+            },
+        )),
         fact(view, "report-risk", view.risk()),
     ];
     for (key, list) in [
@@ -435,6 +442,8 @@ fn coverage(view: &View<'_>, row: &Coverage) -> Value {
     } else {
         row.ports.clone()
     };
+    // So that a line breaks between two ports and not inside one.
+    let ports = ports.replace(',', ", ");
     context! {
         prefix => row.prefix.clone(),
         vantage => row.vantage.clone(),
@@ -453,10 +462,9 @@ fn coverage(view: &View<'_>, row: &Coverage) -> Value {
 
 /// Shares of a hundred; what is there at all gets two, so that it is seen.
 fn bar(row: &Coverage) -> Vec<Value> {
-    let answered = row.answered.min(row.asked);
     let parts = [
-        ("answered", answered),
-        ("silent", row.asked - answered),
+        ("answered", row.answered),
+        ("silent", row.asked.saturating_sub(row.answered)),
         ("ghost", row.ghosts),
         ("excluded", row.excluded),
     ];
