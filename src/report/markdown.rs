@@ -82,7 +82,11 @@ impl Format for Markdown {
             )?;
             for row in articles {
                 let article = view.article(&row.article);
-                writeln!(out, "| {} | {} | {} |", escape(&article), escape(&row.gist), row.total)?;
+                let total = match row.examined {
+                    true => row.total.to_string(),
+                    false => view.say("report-article-unexamined"),
+                };
+                writeln!(out, "| {} | {} | {total} |", escape(&article), escape(&row.gist))?;
             }
         }
 

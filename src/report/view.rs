@@ -6,7 +6,7 @@ use fluent_bundle::FluentValue;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
-use crate::audit::Regulation;
+use crate::audit::{Regulation, rule};
 use crate::net::{Port, Transport, port};
 use crate::observe::Foreign;
 use crate::result::v1::{
@@ -34,6 +34,9 @@ pub(super) struct ArticleRow {
     /// In the order of [`SEVERITIES`].
     pub counts: [usize; 5],
     pub total: usize,
+    /// Whether any rule of ours is about it, and there was a registry to hold it against. Without,
+    /// zero would say too much.
+    pub examined: bool,
 }
 
 impl<'a> View<'a> {
@@ -157,16 +160,31 @@ impl<'a> View<'a> {
                 let counts = tally(
                     self.counted().filter(|f| f.articles.iter().any(|other| other == article)),
                 );
+                let total = counts.iter().sum();
                 ArticleRow {
+                    examined: total > 0 || self.compared() && self.is_examined(article),
                     article: article.to_owned(),
                     gist: self.gist(article),
-                    total: counts.iter().sum(),
+                    total,
                     counts,
                 }
             })
             .collect();
         rows.sort_by_key(|row| (row.article.parse().unwrap_or(u32::MAX), row.article.clone()));
         rows
+    }
+
+    /// Whether a rule that this program has is about an article.
+    fn is_examined(&self, article: &str) -> bool {
+        let rules = self.regulation.iter().flat_map(|regulation| &regulation.rules);
+        rules
+            .filter(|(_, texts)| texts.articles.iter().any(|other| other == article))
+            .any(|(name, _)| rule::ALL.iter().any(|rule| rule.name() == name.as_str()))
+    }
+
+    /// The name of a detail in words, or as the result has it.
+    pub fn detail(&self, key: &str) -> String {
+        self.texts.find(&format!("report-detail-{key}"), &[]).unwrap_or_else(|| shown(key))
     }
 
     /// The findings that count against a device, by their places in the result.

@@ -238,7 +238,11 @@ fn summary(view: &View<'_>, workbook: &mut Workbook) -> Result<(), XlsxError> {
     }
     for row in view.by_article() {
         let name = format!("{}: {}", view.say("report-by-article"), view.article(&row.article));
-        rows.push((name, format!("{} · {}", row.total, row.gist)));
+        let total = match row.examined {
+            true => row.total.to_string(),
+            false => view.say("report-article-unexamined"),
+        };
+        rows.push((name, format!("{total} · {}", row.gist)));
     }
     for file in &sweep.files {
         rows.push((file.name.clone(), format!("SHA-256 {} · {}", file.sha256, file.bytes)));

@@ -107,6 +107,7 @@ report-segments-seen = Segments
 report-services-seen = Open services
 report-unregistered-devices = Unregistered devices
 report-unregistered-segments = Unregistered segments
+report-article-unexamined = not examined in this sweep
 report-many-articles = A finding may concern several articles, so the articles may add up to more than the findings.
 
 # --- findings --------------------------------------------------------------------------------------
@@ -263,3 +264,39 @@ report-value = Value
 report-truncated = (cut at the limit of a cell; in full in result.json)
 report-files-beside = File
 report-bytes = Bytes
+
+# --- details of findings, by their names in the result -------------------------------------------------------
+report-detail-addresses = Addresses
+report-detail-live = Live
+report-detail-reason = Reason
+report-detail-withdrawn_on = Withdrawn on
+report-detail-valid_until = Valid until
+report-detail-registered_as = Registered as
+report-detail-registered_mac = Registered MAC
+report-detail-approved_for = Approved for
+report-detail-changed = Changed
+report-detail-operator_owned = Operator's device
+report-detail-system = System
+report-detail-prefixes = Prefixes
+report-detail-lifetime = Router lifetime (s)
+report-detail-routes = Routes
+report-detail-rdnss = Resolvers (RDNSS)
+report-detail-segment = In segment
+report-detail-vendor = Vendor
+report-detail-hostnames = Host names
+report-detail-via = By way of
+report-detail-forwarding = Forwarding
+report-detail-rounds = Rounds
+report-detail-shows = Shows itself by
+report-detail-sources = Sources
+report-detail-on_link = On this link
+report-detail-gateways = Gateways
+report-detail-other_addresses = Other addresses
+report-detail-kind = Kind
+report-detail-peer = Peer
+report-detail-methods = Methods
+report-detail-public_addresses = Public addresses
+report-detail-why = Why
+report-detail-servers = Servers
+report-detail-routers = Routers offered
+report-detail-dns = Resolvers offered

@@ -101,6 +101,7 @@ report-segments-seen = 网段
 report-services-seen = 开放服务
 report-unregistered-devices = 未登记设备
 report-unregistered-segments = 未登记网段
+report-article-unexamined = 本次未检查
 report-many-articles = 一个问题可涉及多个条款，各条款之和可能大于问题总数。
 
 # --- findings --------------------------------------------------------------------------------------
@@ -251,3 +252,39 @@ report-value = 内容
 report-truncated = （超出单元格上限，已截断；全文见 result.json）
 report-files-beside = 文件
 report-bytes = 字节
+
+# --- details of findings, by their names in the result -------------------------------------------------------
+report-detail-addresses = 地址
+report-detail-live = 在线数
+report-detail-reason = 原因
+report-detail-withdrawn_on = 撤销日期
+report-detail-valid_until = 有效期至
+report-detail-registered_as = 台账名称
+report-detail-registered_mac = 登记的 MAC
+report-detail-approved_for = 批准单位
+report-detail-changed = 变化
+report-detail-operator_owned = 运行机构设备
+report-detail-system = 所属系统
+report-detail-prefixes = 前缀
+report-detail-lifetime = 路由器有效期（秒）
+report-detail-routes = 通告路由
+report-detail-rdnss = 通告解析器
+report-detail-segment = 所在网段
+report-detail-vendor = 厂商
+report-detail-hostnames = 主机名
+report-detail-via = 经由
+report-detail-forwarding = 转发
+report-detail-rounds = 验证轮数
+report-detail-shows = 表现
+report-detail-sources = 来源
+report-detail-on_link = 在本链路
+report-detail-gateways = 网关
+report-detail-other_addresses = 其他网络的地址
+report-detail-kind = 类型
+report-detail-peer = 对端
+report-detail-methods = 方法
+report-detail-public_addresses = 公网地址
+report-detail-why = 原因
+report-detail-servers = 服务器标识
+report-detail-routers = 下发网关
+report-detail-dns = 下发解析器

@@ -97,7 +97,7 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
                 .collect();
             context! {
                 number => row.article.clone(), article => view.article(&row.article), gist => row.gist,
-                cells, total => row.total,
+                cells, total => row.total, examined => row.examined,
             }
         })
         .collect();
@@ -308,7 +308,7 @@ fn card(view: &View<'_>, finding: &Finding) -> Value {
         .detail
         .iter()
         .take(DETAILS)
-        .map(|(key, value)| context! { name => key.as_str(), value => shortened(&plain(value), 400) })
+        .map(|(key, value)| context! { name => view.detail(key), value => shortened(&plain(value), 400) })
         .collect();
     let excuses: Vec<Value> =
         view.excuses(finding).into_iter().map(|(name, value)| context! { name, value }).collect();
