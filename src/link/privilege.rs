@@ -19,6 +19,10 @@ pub enum PrivilegeError {
     Left(String),
     #[error("new privileges cannot be forbidden: {0}")]
     NoNewPrivileges(io::Error),
+    #[error("the output folder's owner is not known: {0}")]
+    Folder(io::Error),
+    #[error("the output folder's owner cannot be become: {0}")]
+    Become(io::Error),
 }
 
 /// Whether this thread may open packet sockets.
@@ -53,6 +57,22 @@ pub fn drop_all() -> Result<(), PrivilegeError> {
         .map(|capability| capability.to_string())
         .collect();
     if left.is_empty() { Ok(()) } else { Err(PrivilegeError::Left(left.join(" "))) }
+}
+
+/// Gives up every capability, and root as well where the output folder belongs to somebody else: then the
+/// sweep goes on as that user, whose files its results become.
+///
+/// Root without capabilities cannot create files in another user's folder, and a result that
+/// cannot be written is worth nothing.
+pub fn drop_for(folder: &Path) -> Result<(), PrivilegeError> {
+    if super::sys::process::effective_user() == 0 {
+        let metadata = std::fs::metadata(folder).map_err(PrivilegeError::Folder)?;
+        if metadata.uid() != 0 {
+            super::sys::process::become_user(metadata.uid(), metadata.gid())
+                .map_err(PrivilegeError::Become)?;
+        }
+    }
+    drop_all()
 }
 
 /// A user and a group to whom output files are given.

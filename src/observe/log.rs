@@ -29,6 +29,7 @@ pub struct Log {
     places: HashMap<(VantageId, Source, Fact), u32>,
     limits: LogLimits,
     refused: u64,
+    latest_frame: Option<FrameNumber>,
 }
 
 impl Log {
@@ -75,6 +76,7 @@ impl Log {
             for frame in observation.frames {
                 if known.frames.len() < self.limits.frames && !known.frames.contains(&frame) {
                     known.frames.push(frame);
+                    self.latest_frame = self.latest_frame.max(Some(frame));
                 }
             }
             return Some((ObservationId(place), false));
@@ -85,14 +87,10 @@ impl Log {
         }
         let place = self.observations.len() as u32;
         observation.frames.truncate(self.limits.frames);
+        self.latest_frame = self.latest_frame.max(observation.frames.last().copied());
         self.observations.push(observation);
         self.places.insert(key, place);
         Some((ObservationId(place), true))
-    }
-
-    /// Whether an equal fact is in the log.
-    pub fn knows(&self, vantage: VantageId, source: Source, fact: &Fact) -> bool {
-        self.places.contains_key(&(vantage, source, fact.clone()))
     }
 
     pub fn get(&self, id: ObservationId) -> Option<&Observation> {
@@ -109,6 +107,17 @@ impl Log {
 
     pub fn is_empty(&self) -> bool {
         self.observations.is_empty()
+    }
+
+    /// The highest number of a frame that an observation names: who numbers frames as they come asks
+    /// so whether the last one has to be kept.
+    pub fn latest_frame(&self) -> Option<FrameNumber> {
+        self.latest_frame
+    }
+
+    /// What was put down from a place on: what is new since the log had this length.
+    pub fn since(&self, length: usize) -> &[Observation] {
+        self.observations.get(length..).unwrap_or_default()
     }
 
     /// New facts that were not kept because the log was full.
@@ -140,8 +149,6 @@ mod tests {
             );
         }
         assert_eq!(log.observe(at(1), VantageId(0), Source::Arp, fact(2), &[]), None);
-        assert!(log.knows(VantageId(0), Source::Arp, &fact(1)));
-        assert!(!log.knows(VantageId(0), Source::Ndp, &fact(1)));
         let (_, only) = log.iter().next().unwrap();
         assert_eq!((only.at, only.last_at, only.count), (at(3), at(9), 3));
         assert_eq!(only.frames, [FrameNumber(5), FrameNumber(3)]);

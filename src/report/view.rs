@@ -6,8 +6,7 @@ use fluent_bundle::FluentValue;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
-use crate::audit::{Regulation, rule};
-use crate::net::{Port, Transport, port};
+use crate::audit::Regulation;
 use crate::observe::Foreign;
 use crate::result::v1::{
     Confidence, Coverage, Device, EvidenceKind, Finding, Severity, Status, Subject, SweepResult,
@@ -34,9 +33,6 @@ pub(super) struct ArticleRow {
     /// In the order of [`SEVERITIES`].
     pub counts: [usize; 5],
     pub total: usize,
-    /// Whether any rule of ours is about it, and there was a registry to hold it against. Without,
-    /// zero would say too much.
-    pub examined: bool,
 }
 
 impl<'a> View<'a> {
@@ -160,31 +156,16 @@ impl<'a> View<'a> {
                 let counts = tally(
                     self.counted().filter(|f| f.articles.iter().any(|other| other == article)),
                 );
-                let total = counts.iter().sum();
                 ArticleRow {
-                    examined: total > 0 || self.compared() && self.is_examined(article),
                     article: article.to_owned(),
                     gist: self.gist(article),
-                    total,
+                    total: counts.iter().sum(),
                     counts,
                 }
             })
             .collect();
         rows.sort_by_key(|row| (row.article.parse().unwrap_or(u32::MAX), row.article.clone()));
         rows
-    }
-
-    /// Whether a rule that this program has is about an article.
-    fn is_examined(&self, article: &str) -> bool {
-        let rules = self.regulation.iter().flat_map(|regulation| &regulation.rules);
-        rules
-            .filter(|(_, texts)| texts.articles.iter().any(|other| other == article))
-            .any(|(name, _)| rule::ALL.iter().any(|rule| rule.name() == name.as_str()))
-    }
-
-    /// The name of a detail in words, or as the result has it.
-    pub fn detail(&self, key: &str) -> String {
-        self.texts.find(&format!("report-detail-{key}"), &[]).unwrap_or_else(|| shown(key))
     }
 
     /// The findings that count against a device, by their places in the result.
@@ -207,10 +188,10 @@ impl<'a> View<'a> {
 
     /// What a coverage row means for a negative.
     pub fn coverage_means(&self, row: &Coverage) -> Vec<String> {
-        let mut means = vec![self.say(match row.complete {
-            _ if row.asked == 0 => "report-coverage-unasked",
-            true => "report-coverage-complete",
-            false => "report-coverage-partial",
+        let mut means = vec![self.say(if row.complete {
+            "report-coverage-complete"
+        } else {
+            "report-coverage-partial"
         })];
         if row.ghosts > 0 {
             means.push(self.say("report-coverage-ghosts"));
@@ -412,23 +393,6 @@ pub(super) fn subject(subject: &Subject) -> String {
     let keys = [&subject.prefix, &subject.ip, &subject.port, &subject.mac];
     let keys: Vec<&str> = keys.into_iter().flatten().map(String::as_str).collect();
     keys.join(" · ")
-}
-
-/// A device's open ports with ranges drawn together: `tcp/22,80,8000-8010 udp/161`.
-pub(super) fn ports(device: &Device) -> String {
-    let mut by_transport: BTreeMap<Transport, Vec<u16>> = BTreeMap::new();
-    let mut others = BTreeSet::new();
-    for service in &device.services {
-        match service.port.parse::<Port>() {
-            Ok(port) => by_transport.entry(port.transport).or_default().push(port.number),
-            Err(_) => _ = others.insert(service.port.clone()),
-        }
-    }
-    let lists = by_transport
-        .into_iter()
-        .map(|(transport, numbers)| format!("{transport}/{}", port::ranges(&numbers)));
-    let lists: Vec<String> = lists.chain(others).collect();
-    lists.join(" ")
 }
 
 /// Frame numbers with runs drawn together: `3, 5-9`.

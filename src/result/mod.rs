@@ -9,7 +9,7 @@ mod assemble;
 pub mod blank;
 pub mod evidence;
 #[cfg(test)]
-pub mod fixture;
+mod fixture;
 mod folder;
 pub mod observations;
 mod read;

@@ -346,3 +346,40 @@ pub enum Status {
     Waived,
     Resolved,
 }
+
+impl Severity {
+    /// As it is published.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+impl Confidence {
+    /// As it is published.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Confidence::Hint => "hint",
+            Confidence::Indicated => "indicated",
+            Confidence::Corroborated => "corroborated",
+            Confidence::Proved => "proved",
+        }
+    }
+}
+
+impl Status {
+    /// As it is published.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Open => "open",
+            Status::Acknowledged => "acknowledged",
+            Status::Waived => "waived",
+            Status::Resolved => "resolved",
+        }
+    }
+}

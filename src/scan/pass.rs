@@ -118,17 +118,19 @@ impl<'a> Pass<'a> {
         (self.linger.most + self.spacing * cycles) * u32::from(self.rounds)
     }
 
-    /// The number of the host that an answer is about, and which question it answers.
-    pub(super) fn locate(&self, place: &Place) -> Option<(u64, u16)> {
-        match (place, &self.targets) {
+    /// Where in the pass a host's question stands: the host's number, and the question's.
+    pub(super) fn locate(&self, place: &Place) -> Option<(u64, u64)> {
+        let (host, question) = match (place, &self.targets) {
             (Place::Address { target, question }, Targets::Addresses(set)) => {
-                Some((u64::try_from(set.position(*target)?).ok()?, *question))
+                (u64::try_from(set.position(*target)?).ok()?, question)
             }
             (Place::Steered { index, question }, Targets::Steered(list)) => {
-                (usize::from(*index) < list.len()).then_some((u64::from(*index), *question))
+                ((usize::from(*index) < list.len()).then_some(u64::from(*index))?, question)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let question = self.questions.iter().position(|asked| asked == question)?;
+        Some((host, question as u64))
     }
 
     /// The number of the question that a host is asked in this cycle.

@@ -152,7 +152,7 @@ impl Fence {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(refusal),
         };
-        match self.pace.room(now, checked.addresses(), checked.held) {
+        match self.pace.room(now, checked.address, checked.held) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
             Room::Never(_) => return self.refuse(Refusal::Ceiling),
@@ -168,7 +168,7 @@ impl Fence {
             }
             Err(error) => return Submission::Failed(error),
         }
-        self.pace.sent(now, checked.addresses(), checked.held);
+        self.pace.sent(now, checked.address, checked.held);
         if let Some(fragile) = checked.fragile {
             self.asked.insert(fragile);
         }
@@ -303,7 +303,7 @@ impl Fence {
         if fragile.is_some() && (self.asked.contains(&address) || self.asked.len() >= MOST_ASKED) {
             return Err(Refusal::AlreadyAsked);
         }
-        Ok(Checked { to: [address; 2], count: 1, held, fragile })
+        Ok(Checked { address: Some(address), held, fragile })
     }
 
     fn check_steered(
@@ -326,25 +326,15 @@ impl Fence {
             return Err(Refusal::Forbidden);
         }
         let held = u32::from(tcp_flags(packet) == Some(SYN));
-        // The neighbour gets the frame, the destination what it forwards.
-        let to = [steered.neighbour(), steered.destination()];
-        Ok(Checked { to, count: 2, held, fragile: None })
+        Ok(Checked { address: Some(steered.neighbour()), held, fragile: None })
     }
 }
 
 /// A frame that may go, and what it costs.
 struct Checked {
-    /// Whose ceilings it counts under: the first `count`.
-    to: [IpAddr; 2],
-    count: usize,
+    address: Option<IpAddr>,
     held: u32,
     fragile: Option<IpAddr>,
-}
-
-impl Checked {
-    fn addresses(&self) -> &[IpAddr] {
-        self.to.get(..self.count).unwrap_or_default()
-    }
 }
 
 const SYN: u8 = 0x02;
@@ -476,5 +466,5 @@ fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refu
         frame::ICMPV6 if packet.icmp().is_some_and(|(kind, _)| kind != 135) => {}
         _ => return Err(Refusal::Forbidden),
     }
-    Ok(Checked { to: [packet.destination; 2], count: 0, held: 0, fragile: None })
+    Ok(Checked { address: None, held: 0, fragile: None })
 }

@@ -1,3 +1,34 @@
 //! The conductor: profile, plan, passes, progress, checkpoints.
 
+pub mod candidates;
+pub mod checkpoint;
+mod conductor;
+mod head;
+mod intake;
+mod judge;
+mod link_wide;
+mod live;
+mod orders;
+pub mod plan;
 pub mod profile;
+pub mod record;
+mod replay;
+mod spool;
+mod tape;
+pub mod territory;
+mod unprivileged;
+pub mod vantage;
+mod watch;
+
+pub use conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, sweep};
+pub use head::head;
+pub use intake::lock;
+pub use judge::{Case, day_of, judge, put, say_anew};
+pub use orders::{Forbidden, Orders};
+pub use replay::replay;
+pub use tape::{MOST_INTEREST, Tape};
+pub use unprivileged::unprivileged;
+pub use watch::{Ears, watch, watch_head};
+
+/// The program and version that a result names.
+pub const GENERATOR: &str = concat!("jiebei ", env!("CARGO_PKG_VERSION"));

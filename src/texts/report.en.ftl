@@ -89,7 +89,6 @@ report-summary-findings = { $n ->
     [one] 1 finding, concerning { $devices } device(s) and { $segments } segment(s).
    *[other] { $n } findings, concerning { $devices } device(s) and { $segments } segment(s).
  }
-report-summary-uncompared = No registry was given: this is a map only. Nothing was compared, so there can be no findings against a registry.
 report-summary-none = No findings.
 report-summary-none-means = This holds as far as section 5 reaches: addresses, ports and times that were not asked about are not part of it.
 report-summary-waived = { $n ->
@@ -107,7 +106,6 @@ report-segments-seen = Segments
 report-services-seen = Open services
 report-unregistered-devices = Unregistered devices
 report-unregistered-segments = Unregistered segments
-report-article-unexamined = not examined in this sweep
 report-many-articles = A finding may concern several articles, so the articles may add up to more than the findings.
 
 # --- findings --------------------------------------------------------------------------------------
@@ -213,7 +211,6 @@ report-asked = Asked
 report-answered = Answered
 report-excluded = Excluded
 report-ghosts = Ghosts
-report-coverage-unasked = Not asked, only listened to: what was not heard may still be there.
 report-coverage-complete = Asked to the end: what did not answer gave no answer to these questions at that time.
 report-coverage-partial = Not asked to the end: silence shows nothing here.
 report-coverage-ghosts = Addresses that cannot exist answered too: answers of that kind prove nothing alone here.
@@ -221,7 +218,6 @@ report-coverage-excluded = { $n ->
     [one] 1 address is excluded by the authorisation and was never asked.
    *[other] { $n } addresses are excluded by the authorisation and were never asked.
  }
-report-coverage-said = What it means
 report-calibrated = Calibration
 report-why-not = What was not done, and why
 report-ports-cut = { $ports } … ({ $n } ranges in all, see report.xlsx)
@@ -264,39 +260,3 @@ report-value = Value
 report-truncated = (cut at the limit of a cell; in full in result.json)
 report-files-beside = File
 report-bytes = Bytes
-
-# --- details of findings, by their names in the result -------------------------------------------------------
-report-detail-addresses = Addresses
-report-detail-live = Live
-report-detail-reason = Reason
-report-detail-withdrawn_on = Withdrawn on
-report-detail-valid_until = Valid until
-report-detail-registered_as = Registered as
-report-detail-registered_mac = Registered MAC
-report-detail-approved_for = Approved for
-report-detail-changed = Changed
-report-detail-operator_owned = Operator's device
-report-detail-system = System
-report-detail-prefixes = Prefixes
-report-detail-lifetime = Router lifetime (s)
-report-detail-routes = Routes
-report-detail-rdnss = Resolvers (RDNSS)
-report-detail-segment = In segment
-report-detail-vendor = Vendor
-report-detail-hostnames = Host names
-report-detail-via = By way of
-report-detail-forwarding = Forwarding
-report-detail-rounds = Rounds
-report-detail-shows = Shows itself by
-report-detail-sources = Sources
-report-detail-on_link = On this link
-report-detail-gateways = Gateways
-report-detail-other_addresses = Other addresses
-report-detail-kind = Kind
-report-detail-peer = Peer
-report-detail-methods = Methods
-report-detail-public_addresses = Public addresses
-report-detail-why = Why
-report-detail-servers = Servers
-report-detail-routers = Routers offered
-report-detail-dns = Resolvers offered

@@ -13,3 +13,17 @@ pub fn effective_user() -> u32 {
     // SAFETY: geteuid has no arguments and always succeeds.
     unsafe { libc::geteuid() }
 }
+
+/// Becomes this user and group for good: real, effective and saved ids, in every thread; the
+/// supplementary groups go.
+///
+/// # Errors
+/// Those of the kernel: who is not root may not become another.
+pub fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: a count of zero groups, so that the pointer is not read.
+    super::check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    // SAFETY: the calls take numbers alone; the group goes first, while there is the right to.
+    super::check(unsafe { libc::setresgid(gid, gid, gid) })?;
+    // SAFETY: as above.
+    super::check(unsafe { libc::setresuid(uid, uid, uid) })
+}

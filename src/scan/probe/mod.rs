@@ -199,6 +199,3 @@ fn answer(
         settles: Settles::Yes,
     }
 }
-
-#[cfg(test)]
-mod tests;

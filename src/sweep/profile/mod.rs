@@ -6,8 +6,8 @@ mod read;
 mod secret;
 mod signature;
 
-pub use ports::{PortList, top_tcp};
-pub use read::{Fault, FaultKind, Refused, read};
+pub use ports::{BadPortList, PortList, Ranking, top_tcp};
+pub use read::{Fault, FaultKind, MOST_OCTETS, Refused, read};
 pub use secret::{Secret, SecretRef, Unresolved};
 pub use signature::{SignatureState, Trust, TrustFault, canonical, keygen, sign};
 

@@ -1,0 +1,41 @@
+//! `jiebei explain [RULE]`: what a rule finds, by the regulation and in its own words.
+
+use super::args::ExplainArguments;
+use super::{Conduct, Exit, Failure};
+use crate::audit::Regulation;
+
+/// The regulation that ships with the program.
+pub const REGULATION: &str = "hunan-2026";
+
+pub fn run(conduct: &Conduct, arguments: ExplainArguments) -> Result<Exit, Failure> {
+    let language = conduct.texts.language();
+    let regulation = Regulation::built_in(REGULATION)
+        .ok_or_else(|| Failure::in_part(conduct.say("cli-no-regulation", &[])))?;
+    let Some(wanted) = arguments.rule else {
+        for (name, rule) in &regulation.rules {
+            println!("{name:<30} {:<9} {}", rule.severity.word(), rule.title.of(language));
+        }
+        return Ok(Exit::Done);
+    };
+    let Some((name, rule)) = regulation.rules.get_key_value(&wanted) else {
+        let known: Vec<_> = regulation.rules.keys().map(String::as_str).collect();
+        let shown = crate::observe::Foreign::new(&wanted).terminal();
+        let arguments = [("word", shown.into()), ("known", known.join(" ").into())];
+        return Err(Failure::usage(conduct.say("cli-explain-unknown", &arguments)));
+    };
+    println!("{name}: {}\n", rule.title.of(language));
+    println!("{}: {}", conduct.say("cli-explain-severity", &[]), rule.severity.word());
+    println!("{} ({}):", regulation.title.of(language), regulation.document);
+    for number in &rule.articles {
+        if let Some(article) = regulation.articles.get(number) {
+            let numbered = conduct.say("cli-explain-article", &[("number", number.clone().into())]);
+            println!("  {numbered}: {}", article.gist.of(language));
+        }
+    }
+    println!(
+        "\n{}:\n  {}",
+        conduct.say("cli-explain-remediation", &[]),
+        rule.remediation.of(language)
+    );
+    Ok(Exit::Done)
+}

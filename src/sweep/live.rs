@@ -1,0 +1,123 @@
+//! What a running sweep knows: whom it can ask next, and through whom. Drawn from observations as they
+//! come in, so an interrupted sweep knows it again from its log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::net::{Family, Mac, Prefix, special};
+use crate::observe::{Fact, Observation, PortState, VantageId};
+
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// Stations of each link by the address they use.
+    pub neighbours: BTreeMap<VantageId, BTreeMap<IpAddr, Mac>>,
+    /// Addresses that answered us, on link or beyond.
+    pub answered: BTreeSet<IpAddr>,
+    /// Every station MAC heard at a vantage.
+    pub stations: BTreeMap<VantageId, BTreeSet<Mac>>,
+    /// IPv6 addresses heard of, used or advertised.
+    pub heard_ipv6: BTreeSet<Ipv6Addr>,
+    /// On-link prefixes that router advertisements or DHCP named, by vantage.
+    pub on_link: BTreeMap<VantageId, BTreeSet<Prefix>>,
+    /// Prefixes named as lying behind a router.
+    pub routed: BTreeSet<Prefix>,
+    /// Routers by advertisement, with a lifetime: who leads IPv6 out of the link.
+    pub ipv6_routers: BTreeMap<VantageId, BTreeSet<IpAddr>>,
+    /// Vantages where an MLD querier was heard in this sweep.
+    pub queriers: BTreeSet<VantageId>,
+    /// Targets that a router named as unreachable beyond it: their prefix exists there.
+    pub unreachable: BTreeSet<IpAddr>,
+    /// How many ports answered, open or closed.
+    pub ports: usize,
+}
+
+/// ICMP codes that say: the destination's network is here, the host did not answer. A router without
+/// a route says net unreachable (0) instead. RFC 792, RFC 1812 §5.2.7.1.
+const HOST_UNREACHABLE: u8 = 1;
+/// ICMPv6: address unreachable. RFC 4443 §3.1.
+const ADDRESS_UNREACHABLE: u8 = 3;
+
+impl Live {
+    pub fn learn(&mut self, observation: &Observation) {
+        let vantage = observation.vantage;
+        match &observation.fact {
+            Fact::Binding { ip, mac } => self.neighbour(vantage, *ip, *mac),
+            Fact::Answer { ip, mac, port, state, .. } => {
+                self.answered.insert(*ip);
+                self.ports += usize::from(port.is_some());
+                if *state == PortState::Alive {
+                    self.station(vantage, *mac);
+                }
+                if let IpAddr::V6(ip) = ip {
+                    self.heard_ipv6.insert(*ip);
+                    if special::is_link_local((*ip).into()) {
+                        self.neighbour(vantage, (*ip).into(), *mac);
+                    }
+                }
+            }
+            Fact::IcmpError(error) => {
+                let beyond = error.from != error.target;
+                let here = match Family::of(error.from) {
+                    Family::Ipv4 => (error.icmp_type, error.code) == (3, HOST_UNREACHABLE),
+                    Family::Ipv6 => (error.icmp_type, error.code) == (1, ADDRESS_UNREACHABLE),
+                };
+                if beyond && here {
+                    self.unreachable.insert(error.target);
+                }
+            }
+            Fact::RouterAdvertisement(advertisement) => {
+                self.neighbour(vantage, advertisement.router, advertisement.mac);
+                if advertisement.lifetime > 0 {
+                    self.ipv6_routers.entry(vantage).or_default().insert(advertisement.router);
+                }
+                for prefix in advertisement.prefixes.iter().filter(|p| p.on_link) {
+                    self.on_link.entry(vantage).or_default().insert(prefix.prefix);
+                }
+                self.routed.extend(advertisement.routes.iter().map(|route| route.prefix));
+            }
+            Fact::DhcpServer(server) => {
+                // A relay's answer tells of this link too: it is given to a client here.
+                if let Some(prefix) = server.prefix {
+                    self.on_link.entry(vantage).or_default().insert(prefix);
+                }
+            }
+            Fact::RoutingSpeaker(speaker) => {
+                self.station(vantage, speaker.mac);
+                if let Some(prefix) = speaker.prefix {
+                    self.on_link.entry(vantage).or_default().insert(prefix);
+                }
+                self.routed.extend(&speaker.advertised);
+            }
+            Fact::Querier { .. } => {
+                self.queriers.insert(vantage);
+            }
+            Fact::Lldp(neighbour) => self.station(vantage, neighbour.mac),
+            Fact::DhcpClient(client) => self.station(vantage, client.mac),
+            Fact::Traffic { ip: IpAddr::V6(ip), mac, .. } if ip.is_unicast_link_local() => {
+                self.neighbour(vantage, (*ip).into(), *mac);
+            }
+            _ => {}
+        }
+    }
+
+    fn neighbour(&mut self, vantage: VantageId, ip: IpAddr, mac: Mac) {
+        if !mac.is_station() || !special::is_host(ip) {
+            return;
+        }
+        self.station(vantage, mac);
+        self.neighbours.entry(vantage).or_default().insert(ip, mac);
+        if let IpAddr::V6(ip) = ip {
+            self.heard_ipv6.insert(ip);
+        }
+    }
+
+    fn station(&mut self, vantage: VantageId, mac: Mac) {
+        if mac.is_station() && !mac.is_redundancy() {
+            self.stations.entry(vantage).or_default().insert(mac);
+        }
+    }
+
+    pub fn mac_of(&self, vantage: VantageId, ip: IpAddr) -> Option<Mac> {
+        self.neighbours.get(&vantage)?.get(&ip).copied()
+    }
+}

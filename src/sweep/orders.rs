@@ -1,0 +1,149 @@
+//! What a sweep is told to do: profile and flags together, checked, with everything looked up that the
+//! plan depends on.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::profile::{Method, Profile, SignatureState};
+use super::territory::{Bounds, Territory};
+use super::vantage::Station;
+use crate::link::Io;
+use crate::net::{AddressSet, Prefix};
+use crate::registry::Registry;
+use crate::registry::model::Role;
+use crate::result::v1;
+
+pub struct Orders {
+    /// With the flags' overrides in it.
+    pub profile: Profile,
+    pub signature: SignatureState,
+    pub stations: Vec<Station>,
+    pub registry: Option<Arc<Registry>>,
+    pub registry_source: Option<v1::RegistrySource>,
+    pub unit: Option<String>,
+    /// `None`: chosen by what the interface supports.
+    pub io: Option<Io>,
+    pub out: PathBuf,
+    pub record: Option<PathBuf>,
+    pub resume: bool,
+    /// `--scope` without a registry makes the scope the targets.
+    pub scope_is_targets: bool,
+    pub notices: Vec<v1::SweepNotice>,
+}
+
+/// Why a sweep may not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forbidden {
+    NoScope,
+    NotYet {
+        from: Timestamp,
+    },
+    Over {
+        until: Timestamp,
+    },
+    /// A machine with a trust file demands a signature for risk 3.
+    Unsigned,
+    /// There is a signature and it does not hold.
+    BadSignature,
+}
+
+impl Orders {
+    /// Whether the authorisation allows a sweep at this instant on this machine.
+    pub fn may_begin(&self, now: Timestamp, trusts: bool) -> Result<(), Forbidden> {
+        let authorisation = &self.profile.authorisation;
+        if authorisation.scope.is_empty() {
+            return Err(Forbidden::NoScope);
+        }
+        if let Some(from) = authorisation.not_before.filter(|from| now < *from) {
+            return Err(Forbidden::NotYet { from });
+        }
+        if let Some(until) = authorisation.not_after.filter(|until| now > *until) {
+            return Err(Forbidden::Over { until });
+        }
+        match self.signature {
+            SignatureState::Invalid => Err(Forbidden::BadSignature),
+            SignatureState::Absent | SignatureState::Unchecked
+                if trusts && authorisation.risk >= 3 =>
+            {
+                Err(Forbidden::Unsigned)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn scope(&self) -> AddressSet {
+        self.profile.authorisation.scope.iter().copied().collect()
+    }
+
+    pub fn exclude(&self) -> AddressSet {
+        self.profile.authorisation.exclude.iter().copied().collect()
+    }
+
+    pub fn observe_only(&self) -> AddressSet {
+        self.profile.authorisation.observe_only.iter().copied().collect()
+    }
+
+    pub fn uses(&self, method: Method) -> bool {
+        self.profile.discovery.methods.contains(&method)
+    }
+
+    /// The prefixes of the registry's segments, whatever their validity: what was withdrawn is asked
+    /// too.
+    pub fn segments(&self) -> Vec<Prefix> {
+        let segments = self.registry.iter().flat_map(|registry| &registry.segments);
+        let mut prefixes: Vec<_> = segments.map(|segment| segment.prefix).collect();
+        prefixes.sort();
+        prefixes.dedup();
+        prefixes
+    }
+
+    pub fn bounds(&self, learnt: Vec<Prefix>) -> Bounds {
+        Bounds {
+            scope: self.scope(),
+            exclude: self.exclude(),
+            segments: self.segments(),
+            explore: self.profile.discovery.explore.clone(),
+            learnt,
+            scope_is_targets: self.scope_is_targets,
+        }
+    }
+
+    pub fn territory(&self, learnt: Vec<Prefix>) -> Territory {
+        Territory::of(&self.bounds(learnt), &self.stations)
+    }
+
+    /// Every address that some table of the registry names.
+    pub fn known_addresses(&self) -> BTreeSet<IpAddr> {
+        let Some(registry) = &self.registry else { return BTreeSet::new() };
+        let devices = registry.devices.iter().flat_map(|device| &device.ip);
+        let assets = registry.assets.iter().flat_map(|asset| &asset.ip);
+        let services = registry.services.iter().map(|service| &service.ip);
+        devices.chain(assets).chain(services).copied().collect()
+    }
+
+    /// The registered interface devices' addresses, then the assets': whose questions are evidence.
+    pub fn addresses_of_interest(&self) -> Vec<IpAddr> {
+        let Some(registry) = &self.registry else { return Vec::new() };
+        let devices = registry.devices.iter().flat_map(|device| &device.ip);
+        let assets = registry.assets.iter().flat_map(|asset| &asset.ip);
+        devices.chain(assets).copied().collect()
+    }
+
+    /// The addresses of registered gateways, routers and firewalls, gateways first.
+    pub fn registered_gateways(&self) -> Vec<IpAddr> {
+        let Some(registry) = &self.registry else { return Vec::new() };
+        let of = |roles: &'static [Role]| {
+            registry
+                .devices
+                .iter()
+                .filter(move |device| device.roles.iter().any(|role| roles.contains(role)))
+                .flat_map(|device| &device.ip)
+                .copied()
+        };
+        of(&[Role::Gateway]).chain(of(&[Role::Router, Role::Firewall, Role::Nat])).collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! The plan: what a sweep would send, before it sends anything. `--dry-run` prints it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::candidates::{self, Seeds};
+use super::conductor::{
+    DISCOVERY_PORTS, EXPLORE_LINGER, LISTEN_FOR_DHCP, MOST_EXPLORED_BY_TCP, ROUNDS, full_port_areas,
+};
+use super::orders::Orders;
+use super::profile::Method;
+use super::territory::{self, Area, Reach, Territory};
+use crate::net::{AddressSet, Family};
+use crate::scan::Linger;
+
+/// One pass as it is foreseen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// The pass's word.
+    pub pass: &'static str,
+    pub interface: String,
+    /// Addresses asked at most, after exclusions.
+    pub targets: u64,
+    /// Questions to each.
+    pub questions: u64,
+    /// How often a silent one is asked.
+    pub rounds: u64,
+    /// Frames at most; what is known only on the way (who is alive) is taken as everyone.
+    pub packets: u64,
+    /// Whether `packets` is such a bound.
+    pub bound: bool,
+    /// The wait behind the pass, in seconds.
+    pub wait: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    pub profile: String,
+    pub scope: Vec<String>,
+    pub exclude: Vec<String>,
+    pub observe_only: Vec<String>,
+    pub risk: u8,
+    pub packets_per_second: u32,
+    pub per_target: u32,
+    pub vantages: Vec<String>,
+    pub steps: Vec<Step>,
+    pub packets: u64,
+    /// `packets` at the ceiling.
+    pub seconds_at_ceiling: f64,
+    /// The longest that the sweep waits without sending: the waits behind the passes, what the ceiling
+    /// for one address makes it wait, and what is left of the listening.
+    pub longest_wait: f64,
+    /// Prefixes of the registry or the scope that no vantage leads to.
+    pub unreachable: Vec<String>,
+    /// Chunks of `explore` beyond the most that are sampled.
+    pub left_out: String,
+}
+
+impl Plan {
+    pub fn of(orders: &Orders) -> Plan {
+        let territory = orders.territory(Vec::new());
+        let mut steps = Vec::new();
+        let sends = orders.profile.authorisation.risk >= 1;
+        let mut left_out = 0;
+        if sends {
+            for station in &orders.stations {
+                let mine = Mine { orders, territory: &territory, station };
+                mine.steps(&mut steps, &mut left_out);
+            }
+            steps.retain(|step| step.packets > 0);
+        }
+        let authorisation = &orders.profile.authorisation;
+        let rate = orders.profile.rate;
+        let packets = steps.iter().fold(0u64, |sum, step| sum.saturating_add(step.packets));
+        let seconds_at_ceiling = packets as f64 / f64::from(rate.packets_per_second.max(1));
+        // One address gets its questions no faster than its own ceiling.
+        let per_address: u64 = steps.iter().map(|step| step.questions * step.rounds * 2).sum();
+        let by_target = per_address as f64 / f64::from(rate.per_target.max(1));
+        let waits: f64 = steps.iter().map(|step| step.wait).sum();
+        let listening = f64::from(orders.profile.passive.seconds);
+        let texts = |prefixes: &[crate::net::Prefix]| {
+            prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        Plan {
+            profile: orders.profile.name.clone(),
+            scope: texts(&authorisation.scope),
+            exclude: texts(&authorisation.exclude),
+            observe_only: texts(&authorisation.observe_only),
+            risk: authorisation.risk,
+            packets_per_second: rate.packets_per_second,
+            per_target: rate.per_target,
+            vantages: orders.stations.iter().map(|station| station.interface.clone()).collect(),
+            packets,
+            seconds_at_ceiling,
+            longest_wait: (waits + by_target).max(listening),
+            steps,
+            unreachable: territory.unreachable.iter().map(|u| u.prefix.to_string()).collect(),
+            left_out: left_out.to_string(),
+        }
+    }
+}
+
+/// One vantage's part of the plan.
+struct Mine<'a> {
+    orders: &'a Orders,
+    territory: &'a Territory,
+    station: &'a super::vantage::Station,
+}
+
+impl Mine<'_> {
+    fn areas(&self, family: Family, on_link: bool) -> impl Iterator<Item = &Area> {
+        let id = self.station.id;
+        self.territory
+            .full_of(family)
+            .filter(move |area| area.vantage == id && (area.reach == Reach::OnLink) == on_link)
+    }
+
+    fn steps(&self, steps: &mut Vec<Step>, left_out: &mut u128) {
+        let orders = self.orders;
+        let add = |steps: &mut Vec<Step>,
+                   pass,
+                   targets: u128,
+                   questions: usize,
+                   rounds: u8,
+                   wait: Duration,
+                   bound| {
+            let targets = u64::try_from(targets).unwrap_or(u64::MAX);
+            let questions = questions as u64;
+            let rounds = u64::from(rounds);
+            steps.push(Step {
+                pass,
+                interface: self.station.interface.clone(),
+                targets,
+                questions,
+                rounds,
+                packets: targets.saturating_mul(questions).saturating_mul(rounds),
+                bound,
+                wait: wait.as_secs_f64(),
+            });
+        };
+        let linger = |rounds: u8| Linger::default().most * u32::from(rounds);
+        let count = |areas: &mut dyn Iterator<Item = &Area>| -> u128 {
+            areas.fold(0u128, |sum, area| sum.saturating_add(area.targets.count()))
+        };
+        if orders.profile.authorisation.risk >= 2 {
+            let dhcp = if orders.profile.discovery.dhcp { 2 } else { 0 };
+            add(steps, "link-wide", 1, 5 + dhcp, 1, LISTEN_FOR_DHCP, false);
+        }
+        let on_link = count(&mut self.areas(Family::Ipv4, true));
+        let routed = count(&mut self.areas(Family::Ipv4, false));
+        let candidates_on_link = self.candidates(true);
+        let candidates_routed = self.candidates(false);
+        if orders.uses(Method::Arp) && on_link > 0 {
+            add(
+                steps,
+                "ghosts",
+                3 * self.areas(Family::Ipv4, true).count() as u128,
+                1,
+                2,
+                linger(2),
+                false,
+            );
+            add(steps, "arp", on_link, 1, ROUNDS, linger(ROUNDS), false);
+        }
+        if orders.uses(Method::Ndp) {
+            add(steps, "ndp", candidates_on_link, 1, 2, linger(2), true);
+        }
+        if orders.uses(Method::Icmp) {
+            add(steps, "icmp", on_link.saturating_add(routed), 1, 2, linger(2), true);
+        }
+        if orders.uses(Method::Icmpv6) {
+            let all = candidates_on_link.saturating_add(candidates_routed);
+            add(steps, "icmpv6", all, 1, 2, linger(2), true);
+        }
+        let (mut chunks, mut samples) = (0usize, 0u128);
+        for area in self.territory.explore.iter().filter(|area| area.vantage == self.station.id) {
+            let (sampled, rest) = territory::samples(area, &[]);
+            chunks += sampled.len();
+            samples += sampled.iter().map(|(_, addresses)| addresses.len() as u128).sum::<u128>();
+            *left_out += rest;
+        }
+        if orders.uses(Method::Icmp) || orders.uses(Method::Icmpv6) {
+            add(steps, "explore", samples, 1, 2, EXPLORE_LINGER * 2, false);
+        }
+        let tcp = &orders.profile.discovery.tcp_ports.0;
+        if orders.uses(Method::Tcp) && !tcp.is_empty() {
+            if chunks <= MOST_EXPLORED_BY_TCP && samples > 0 {
+                add(steps, "explore-tcp", samples, DISCOVERY_PORTS.len(), 1, linger(1), false);
+            }
+            let in_full = full_port_areas(self.territory, self.station.id);
+            if routed > in_full.count() {
+                add(
+                    steps,
+                    "tcp-discovery",
+                    routed - in_full.count(),
+                    DISCOVERY_PORTS.len(),
+                    1,
+                    linger(1),
+                    true,
+                );
+            }
+            // A SYN that is answered costs a reset too.
+            add(
+                steps,
+                "tcp",
+                on_link.saturating_add(in_full.count()).saturating_add(candidates_on_link),
+                tcp.len(),
+                2,
+                linger(2),
+                true,
+            );
+        }
+        let udp = &orders.profile.discovery.udp_ports.0;
+        if orders.uses(Method::Udp) && !udp.is_empty() {
+            let all = on_link.saturating_add(routed).saturating_add(candidates_on_link);
+            add(steps, "udp", all, udp.len(), 2, linger(2), true);
+        }
+        add(steps, "forwarding", on_link.saturating_add(candidates_on_link), 2, 2, linger(2), true);
+        if routed > 0 {
+            let segments = self.areas(Family::Ipv4, false).count() as u128;
+            add(steps, "hops", segments, 8, 1, linger(1), true);
+        }
+    }
+
+    fn candidates(&self, on_link: bool) -> u128 {
+        let seeds = Seeds {
+            macs: BTreeSet::new(),
+            ipv4: BTreeSet::new(),
+            ipv6: self
+                .orders
+                .known_addresses()
+                .into_iter()
+                .filter_map(|address| match address {
+                    std::net::IpAddr::V6(address) => Some(address),
+                    std::net::IpAddr::V4(_) => None,
+                })
+                .collect(),
+        };
+        let mut all = AddressSet::default();
+        for area in self.areas(Family::Ipv6, on_link) {
+            let candidates = candidates::of(area.prefix, &seeds, &area.targets);
+            all = all.or(&AddressSet::of_addresses(candidates));
+        }
+        all.count()
+    }
+}

@@ -1,0 +1,269 @@
+//! `--record`: every frame of a sweep in a pcapng file, and behind them, in custom blocks, what no
+//! frame shows: the head (who swept what, by whose authority), the registry, and the tail (under which
+//! token key, what was asked from which frame on, how far it came). They stand at the end because
+//! Wireshark counts custom blocks among the frames.
+//!
+//! A replay reads them first, puts every frame through the same recogniser and dissectors, and adds
+//! what the tail notes. The token key in a record lets its holder recognise that sweep's answers, nothing else: it
+//! is made for the one sweep.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::link::capture::{
+    self, CaptureError, Direction, InterfaceDescription, Item, LinkType, Reader, Section,
+};
+use crate::net::Prefix;
+use crate::observe::{Observation, VantageId};
+use crate::result::v1;
+use crate::scan;
+
+const HEAD_SCHEMA: &str = "jiebei.record.head/1";
+const TAIL_SCHEMA: &str = "jiebei.record.tail/1";
+const REGISTRY_SCHEMA: &str = "jiebei.record.registry/1";
+
+/// A custom block holds at most 16 MiB; longer texts go over several.
+const PIECE: usize = 8 << 20;
+/// The most octets of head, registry or tail.
+const MOST_TEXT: usize = 64 << 20;
+/// A registry longer than this is not kept in the record: it is read again from its source.
+const MOST_REGISTRY: usize = 32 << 20;
+
+/// What stands before the frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Head {
+    pub schema: String,
+    /// The sweep as the result tells it, as far as it is known at the start.
+    pub sweep: v1::Sweep,
+    /// The vantages in the order of the capture's interfaces.
+    pub vantages: Vec<VantageRecord>,
+    /// Rule to severity, where the profile overrides the regulation.
+    pub severity: std::collections::BTreeMap<String, v1::Severity>,
+    /// Addresses whose questions are kept as evidence.
+    pub interest: Vec<std::net::IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VantageRecord {
+    pub interface: String,
+    pub mac: Option<crate::net::Mac>,
+    /// `address/length`, host bits kept.
+    pub addresses: Vec<(std::net::IpAddr, u8)>,
+}
+
+/// What stands behind the frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tail {
+    pub schema: String,
+    pub sweep: v1::Sweep,
+    /// What was asked in all, by the sweep's end.
+    pub recogniser: scan::Record,
+    /// What could be answered from which frame on: an address that was not yet asked cannot have
+    /// answered.
+    pub marks: Vec<Mark>,
+    /// Why parts were not asked, by prefix and vantage: the key of its sentence.
+    pub why_not: Vec<(Prefix, VantageId, String)>,
+    /// Observations that no received frame shows: what was asked, ghosts, own interfaces.
+    pub observations: Vec<Observation>,
+}
+
+/// From after this many frames on, these answers count.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mark {
+    pub frames: u64,
+    pub recogniser: scan::Record,
+}
+
+#[derive(Debug, Error)]
+pub enum RecordError {
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    #[error("{file}: {cause}")]
+    Io { file: String, cause: io::Error },
+    #[error("{file}: no record of a sweep: its {part} is missing")]
+    Missing { file: String, part: &'static str },
+    #[error("{file}: the {part} of the record cannot be read: {cause}")]
+    Malformed { file: String, part: &'static str, cause: String },
+}
+
+/// A record being written.
+pub struct Recorder {
+    writer: capture::Writer<BufWriter<File>>,
+    head: Vec<u8>,
+    registry: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+impl Recorder {
+    pub fn create(path: &Path, head: &Head, registry: Option<&[u8]>) -> io::Result<Recorder> {
+        let file = File::create(path)?;
+        crate::link::privilege::give_to_owner(&file)?;
+        let section = Section { application: head.sweep.generator.clone(), comments: vec![] };
+        let mut writer = capture::Writer::new(BufWriter::with_capacity(1 << 20, file), &section)?;
+        for vantage in &head.vantages {
+            let mut description = InterfaceDescription::ethernet(vantage.interface.clone());
+            description.mac = vantage.mac;
+            writer.interface(&description)?;
+        }
+        let registry = registry.filter(|text| text.len() <= MOST_REGISTRY).unwrap_or_default();
+        Ok(Recorder {
+            writer,
+            head: serde_json::to_vec(head)?,
+            registry: registry.to_vec(),
+            marks: Vec::new(),
+        })
+    }
+
+    pub fn frame(
+        &mut self,
+        vantage: VantageId,
+        at: Timestamp,
+        bytes: &[u8],
+        length: u32,
+        direction: Direction,
+    ) -> io::Result<()> {
+        self.writer.frame(u32::from(vantage.0), at, bytes, length, Some(direction), &[])?;
+        Ok(())
+    }
+
+    /// From here on, these answers count.
+    pub fn mark(&mut self, recogniser: scan::Record) {
+        self.marks.push(Mark { frames: self.writer.frames(), recogniser });
+    }
+
+    /// Writes what no frame shows behind the frames, and waits for the disk.
+    pub fn finish(mut self, mut tail: Tail) -> io::Result<()> {
+        tail.marks = std::mem::take(&mut self.marks);
+        let (head, registry) = (std::mem::take(&mut self.head), std::mem::take(&mut self.registry));
+        self.text(HEAD_SCHEMA, &head)?;
+        self.text(REGISTRY_SCHEMA, &registry)?;
+        self.text(TAIL_SCHEMA, &serde_json::to_vec(&tail)?)?;
+        self.writer.finish()?.into_inner().map_err(|fault| fault.into_error())?.sync_all()
+    }
+
+    /// A text over as many custom blocks as it needs: `schema \n` before each piece.
+    fn text(&mut self, schema: &str, text: &[u8]) -> io::Result<()> {
+        for piece in text.chunks(PIECE) {
+            let mut block = Vec::with_capacity(piece.len() + schema.len() + 1);
+            block.extend_from_slice(schema.as_bytes());
+            block.push(b'\n');
+            block.extend_from_slice(piece);
+            self.writer.custom(block)?;
+        }
+        Ok(())
+    }
+}
+
+/// The texts of a record, read in a pass of their own before the frames are.
+pub struct Record {
+    pub head: Head,
+    pub tail: Tail,
+    /// The registry as one JSON file, where it was kept.
+    pub registry: Option<Vec<u8>>,
+    path: PathBuf,
+}
+
+/// One frame of a record.
+pub struct RecordedFrame<'a> {
+    pub vantage: VantageId,
+    pub at: Timestamp,
+    pub bytes: &'a [u8],
+    pub length: u32,
+    pub outbound: bool,
+    pub link_type: LinkType,
+}
+
+impl Record {
+    /// Reads head, registry and tail.
+    pub fn open(path: &Path) -> Result<Record, RecordError> {
+        let file = path.display().to_string();
+        let (mut head, mut tail, mut registry) = (Vec::new(), Vec::new(), Vec::new());
+        let mut reader = Reader::open(path)?;
+        while let Some(item) = reader.next() {
+            let item = item?;
+            let Some(block) = item.ours() else { continue };
+            let Some(end) = block.iter().position(|octet| *octet == b'\n') else { continue };
+            let (schema, piece) = block.split_at(end);
+            let text = match std::str::from_utf8(schema) {
+                Ok(HEAD_SCHEMA) => &mut head,
+                Ok(TAIL_SCHEMA) => &mut tail,
+                Ok(REGISTRY_SCHEMA) => &mut registry,
+                _ => continue,
+            };
+            if text.len() + piece.len() <= MOST_TEXT {
+                text.extend_from_slice(piece.get(1..).unwrap_or_default());
+            }
+        }
+        for (text, part) in [(&head, "head"), (&tail, "tail")] {
+            if text.is_empty() {
+                return Err(RecordError::Missing { file, part });
+            }
+        }
+        let malformed = |part: &'static str| {
+            let file = file.clone();
+            move |fault: serde_json::Error| RecordError::Malformed {
+                file,
+                part,
+                cause: fault.to_string(),
+            }
+        };
+        let head: Head = serde_json::from_slice(&head).map_err(malformed("head"))?;
+        let tail: Tail = serde_json::from_slice(&tail).map_err(malformed("tail"))?;
+        let registry = (!registry.is_empty()).then_some(registry);
+        Ok(Record { head, tail, registry, path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every frame in its order. A fault ends the reading; what stood before it was given.
+    pub fn play(
+        &self,
+        mut take: impl FnMut(RecordedFrame<'_>) -> io::Result<()>,
+    ) -> Result<(), RecordError> {
+        let io_fault = |cause| RecordError::Io { file: self.path.display().to_string(), cause };
+        let mut reader = Reader::open(&self.path)?;
+        while let Some(item) = reader.next() {
+            let Item::Frame(frame) = item? else { continue };
+            take(RecordedFrame {
+                vantage: VantageId(u16::try_from(frame.interface).unwrap_or(u16::MAX)),
+                at: frame.at,
+                bytes: frame.bytes,
+                length: frame.length,
+                outbound: frame.direction == Some(Direction::Outbound),
+                link_type: frame.link_type,
+            })
+            .map_err(io_fault)?;
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    pub fn new(
+        sweep: v1::Sweep,
+        vantages: Vec<VantageRecord>,
+        severity: std::collections::BTreeMap<String, v1::Severity>,
+        interest: Vec<std::net::IpAddr>,
+    ) -> Head {
+        Head { schema: HEAD_SCHEMA.to_owned(), sweep, vantages, severity, interest }
+    }
+}
+
+impl Tail {
+    pub fn new(
+        sweep: v1::Sweep,
+        recogniser: scan::Record,
+        why_not: Vec<(Prefix, VantageId, String)>,
+        observations: Vec<Observation>,
+    ) -> Tail {
+        let schema = TAIL_SCHEMA.to_owned();
+        Tail { schema, sweep, recogniser, marks: Vec::new(), why_not, observations }
+    }
+}

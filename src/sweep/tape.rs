@@ -1,0 +1,155 @@
+//! What is kept of frames while a sweep runs: the record, if one is asked for, and the spool of
+//! evidence. Both halves of the sweep write on it: what is heard, and what the fence lets go (local
+//! taps do not see those frames, so they are copied here from the sending path).
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::record::Recorder;
+use super::spool::Spool;
+use crate::link::capture::Direction;
+use crate::observe::{FrameNumber, VantageId};
+use crate::wire::view::{Headers, Network, Transport};
+use crate::wire::{arp, icmp, tcp};
+
+/// RFC 4861 §4.3.
+const NEIGHBOUR_SOLICITATION: u8 = 135;
+
+pub struct Tape {
+    pub spool: Spool,
+    pub recorder: Option<Recorder>,
+    /// Addresses whose questions are evidence: a registered device that does not answer is shown by
+    /// what it was asked.
+    interest: HashSet<IpAddr>,
+    /// The first questions to each of them, by method.
+    questions: BTreeMap<(IpAddr, &'static str), Vec<FrameNumber>>,
+    /// The first fault of writing: the sweep goes on, and says so at its end.
+    fault: Option<io::Error>,
+}
+
+/// Questions kept for one address and method: three tries.
+const MOST_QUESTIONS: usize = 3;
+/// The most addresses whose questions are kept.
+pub const MOST_INTEREST: usize = 4096;
+
+impl Tape {
+    pub fn new(spool: Spool, interest: impl IntoIterator<Item = IpAddr>) -> Tape {
+        Tape {
+            spool,
+            recorder: None,
+            interest: interest.into_iter().take(MOST_INTEREST).collect(),
+            questions: BTreeMap::new(),
+            fault: None,
+        }
+    }
+
+    /// A frame of our side: the engine's, or our own kernel's.
+    pub fn sent(&mut self, vantage: VantageId, at: Timestamp, bytes: &[u8], length: u32) {
+        self.record(vantage, at, bytes, length, Direction::Outbound);
+        if self.interest.is_empty() {
+            return;
+        }
+        let Some((address, method)) = question(bytes) else { return };
+        if !self.interest.contains(&address) {
+            return;
+        }
+        let asked = self.questions.entry((address, method)).or_default();
+        if asked.len() < MOST_QUESTIONS {
+            asked.push(self.spool.next_number());
+            let kept = self.spool.keep(at, vantage, bytes, length, true);
+            self.note(kept);
+        }
+    }
+
+    /// A frame of the others'; kept as evidence by [`Tape::keep`] if an observation names it.
+    pub fn heard(&mut self, vantage: VantageId, at: Timestamp, bytes: &[u8], length: u32) {
+        self.record(vantage, at, bytes, length, Direction::Inbound);
+    }
+
+    pub fn keep(&mut self, vantage: VantageId, at: Timestamp, bytes: &[u8], length: u32) {
+        let kept = self.spool.keep(at, vantage, bytes, length, false);
+        self.note(kept);
+    }
+
+    fn record(
+        &mut self,
+        vantage: VantageId,
+        at: Timestamp,
+        bytes: &[u8],
+        length: u32,
+        direction: Direction,
+    ) {
+        if let Some(recorder) = &mut self.recorder {
+            let written = recorder.frame(vantage, at, bytes, length, direction);
+            self.note(written);
+        }
+    }
+
+    /// What an earlier part of the sweep asked.
+    pub fn recall(&mut self, questions: BTreeMap<(IpAddr, &'static str), Vec<FrameNumber>>) {
+        self.questions = questions;
+    }
+
+    /// Tells the record which answers count from here on.
+    pub fn mark(&mut self, record: crate::scan::Record) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.mark(record);
+        }
+    }
+
+    /// Keeps the first fault; a record that failed is not written on.
+    pub fn note(&mut self, written: io::Result<()>) {
+        if let Err(fault) = written {
+            self.recorder = None;
+            self.fault.get_or_insert(fault);
+        }
+    }
+
+    pub fn fault(&self) -> Option<&io::Error> {
+        self.fault.as_ref()
+    }
+
+    /// The frames that asked an address, by method.
+    pub fn questions(&self) -> &BTreeMap<(IpAddr, &'static str), Vec<FrameNumber>> {
+        &self.questions
+    }
+
+    pub fn is_of_interest(&self, address: IpAddr) -> bool {
+        self.interest.contains(&address)
+    }
+
+    pub fn interest(&self) -> Vec<IpAddr> {
+        let mut interest: Vec<_> = self.interest.iter().copied().collect();
+        interest.sort();
+        interest
+    }
+}
+
+/// Whom a frame of ours asks, and by which method of `coverage`; `None` for answers and resets.
+fn question(bytes: &[u8]) -> Option<(IpAddr, &'static str)> {
+    let headers = Headers::read(bytes)?;
+    match &headers.network {
+        Network::Arp(arp) if arp.operation == arp::REQUEST => Some((arp.target.into(), "arp")),
+        Network::Ip(ip, transport) => {
+            let target = ip.destination;
+            match transport {
+                Transport::Icmp(icmp) if icmp.icmp_type == icmp::ECHO_REQUEST => {
+                    Some((target, "icmp"))
+                }
+                Transport::Icmpv6(icmp) if icmp.icmp_type == icmp::V6_ECHO_REQUEST => {
+                    Some((target, "icmpv6"))
+                }
+                Transport::Icmpv6(icmp) if icmp.icmp_type == NEIGHBOUR_SOLICITATION => {
+                    Some((headers.neighbour_target()?.into(), "ndp"))
+                }
+                Transport::Tcp(tcp) if tcp.flags == tcp::SYN => Some((target, "tcp")),
+                Transport::Udp(_) => Some((target, "udp")),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

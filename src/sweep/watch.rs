@@ -1,0 +1,260 @@
+//! Listening alone: capture files, or the receiving half of a link. No sending half exists here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, inventoried};
+use super::intake::{Intake, lock};
+use super::live::Live;
+use super::spool::Spool;
+use super::tape::Tape;
+use super::vantage::Station;
+use crate::link::capture::{CaptureError, Item, Reader};
+use crate::link::{self, Io, Receive, privilege};
+use crate::net::Prefix;
+use crate::observe::{Fact, Log, Source, VantageId};
+use crate::result::v1;
+use crate::texts::Language;
+
+/// Where a listening takes its frames from.
+pub enum Ears<'a> {
+    Files(&'a [PathBuf]),
+    Links { stations: &'a [Station], io: Option<Io>, until: Option<Duration> },
+}
+
+/// The longest sleep: how late a stop may be noticed.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Frames read between two looks at whether to stop.
+const BETWEEN_LOOKS: u64 = 4096;
+
+/// Listens to the end of the files or the time, or until it is stopped. `out` is where the result
+/// will be written: privileges are dropped to its owner's.
+pub fn watch(
+    ears: &Ears<'_>,
+    mut head: v1::Sweep,
+    out: &Path,
+    reporter: &mut dyn Reporter,
+) -> Result<Swept, SweepError> {
+    let spool =
+        Spool::temporary().map_err(|cause| SweepError::Io { path: "spool".into(), cause })?;
+    let tape = Arc::new(Mutex::new(Tape::new(spool, [])));
+    let (vantages, mut intake, end) = match ears {
+        Ears::Files(files) => {
+            let mut intake = Intake::new(Log::default(), Arc::clone(&tape), Vec::new());
+            let (vantages, end) = read(files, &mut intake, &mut head, reporter)?;
+            (vantages, intake, end)
+        }
+        Ears::Links { stations, io, until } => {
+            let own = stations.iter().map(|station| station.mac).collect();
+            let mut intake = Intake::new(Log::default(), Arc::clone(&tape), own);
+            let end = listen(stations, *io, *until, out, &mut intake, &mut head, reporter)?;
+            let vantages = stations
+                .iter()
+                .map(|s| inventoried(Some(s.mac), &s.interface, &s.addresses))
+                .collect();
+            (vantages, intake, end)
+        }
+    };
+    head.packets_received = intake.received;
+    head.finished_at = match ears {
+        Ears::Files(_) => intake.last_at().unwrap_or_else(Timestamp::now).to_string(),
+        Ears::Links { .. } => Timestamp::now().to_string(),
+    };
+    if let (Ears::Files(_), Some(first)) = (ears, intake.first_at()) {
+        head.started_at = first.to_string();
+    }
+    head.complete = matches!(end, End::Complete);
+    if let End::Failed(why) = &end {
+        head.notices.push(v1::SweepNotice { code: "capture-damaged".into(), text: why.clone() });
+    }
+    let skipped = intake.skipped();
+    if skipped > 0 {
+        let text = skipped.to_string();
+        head.notices.push(v1::SweepNotice { code: "frames-not-read".into(), text });
+    }
+    {
+        let mut tape = lock(&tape);
+        let flushed = tape.spool.flush();
+        tape.note(flushed);
+    }
+    let why_not = BTreeMap::<(Prefix, VantageId), WhyNot>::new();
+    Ok(Swept { head, log: std::mem::take(&mut intake.log), tape, why_not, end, vantages })
+}
+
+/// Reads files one after the other. One that cannot be read at all is an error; one that is damaged
+/// further down is read as far as it goes, and the result is incomplete.
+fn read(
+    files: &[PathBuf],
+    intake: &mut Intake,
+    head: &mut v1::Sweep,
+    reporter: &mut dyn Reporter,
+) -> Result<(Vec<crate::inventory::Vantage>, End), SweepError> {
+    let mut vantages = Vec::new();
+    let mut end = End::Complete;
+    for (place, path) in files.iter().enumerate() {
+        let vantage = VantageId(u16::try_from(place).unwrap_or(u16::MAX));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_else(|| "-".to_owned());
+        reporter.pass("read", &name, 0);
+        let mut reader = if path == Path::new("-") {
+            Reader::new("-", Box::new(std::io::stdin()))?
+        } else {
+            Reader::open(path)?
+        };
+        head.vantages.push(v1::Vantage { interface: name.clone(), mac: None, addresses: vec![] });
+        vantages.push(inventoried(None, &name, &[]));
+        let mut frames = 0u64;
+        let mut told = Instant::now();
+        while let Some(item) = reader.next() {
+            let frame = match item {
+                Ok(Item::Frame(frame)) => frame,
+                Ok(_) => continue,
+                Err(fault) if frames == 0 => return Err(fault.into()),
+                Err(fault) => {
+                    end = End::Failed(fault.to_string());
+                    break;
+                }
+            };
+            intake.heard(vantage, frame.at, frame.link_type, frame.bytes, frame.length, None);
+            frames += 1;
+            if frames.is_multiple_of(BETWEEN_LOOKS) {
+                if told.elapsed() > Duration::from_millis(250) {
+                    told = Instant::now();
+                    reporter.listening(Duration::ZERO, seen(intake));
+                }
+                if reporter.stopping() {
+                    return Ok((vantages, End::Interrupted));
+                }
+            }
+        }
+    }
+    Ok((vantages, end))
+}
+
+fn listen(
+    stations: &[Station],
+    io: Option<Io>,
+    until: Option<Duration>,
+    out: &Path,
+    intake: &mut Intake,
+    head: &mut v1::Sweep,
+    reporter: &mut dyn Reporter,
+) -> Result<End, SweepError> {
+    let options = link::Options::default();
+    let mut receivers: Vec<(VantageId, Box<dyn Receive>)> = Vec::new();
+    for station in stations {
+        let io = io.unwrap_or(Io::Ring);
+        receivers.push((station.id, link::open_receive(&station.interface, io, &options)?));
+    }
+    privilege::create_folder(out)
+        .map_err(|cause| SweepError::Io { path: out.display().to_string(), cause })?;
+    privilege::drop_for(out)?;
+    let at = Timestamp::now();
+    for station in stations {
+        for &(address, length) in &station.addresses {
+            let prefix = Prefix::of(address, length);
+            let fact = Fact::Interface { address, prefix, mac: station.mac };
+            intake.note(at, station.id, Source::Interface, fact, &[]);
+        }
+    }
+    let names: Vec<_> = stations.iter().map(|station| station.interface.as_str()).collect();
+    reporter.pass("listen", &names.join(" "), 0);
+    let began = Instant::now();
+    let mut told = Instant::now();
+    loop {
+        let left = until.map(|until| until.saturating_sub(began.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) || reporter.stopping() {
+            break;
+        }
+        if told.elapsed() > Duration::from_millis(250) {
+            told = Instant::now();
+            reporter.listening(left.unwrap_or_default(), seen(intake));
+        }
+        let several = receivers.len() > 1;
+        if several {
+            let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();
+            if let Err(fault) = link::wait_any(&views, PATIENCE) {
+                return Ok(End::Failed(fault.to_string()));
+            }
+        }
+        for (vantage, receiver) in &mut receivers {
+            let patience = if several { Duration::ZERO } else { PATIENCE };
+            let heard = receiver.receive(patience, &mut |captured| {
+                if !captured.outgoing {
+                    let link_type = crate::wire::LinkType::ETHERNET;
+                    let (at, length) = (captured.at, captured.length);
+                    intake.heard(*vantage, at, link_type, captured.bytes, length, None);
+                }
+            });
+            if let Err(fault) = heard {
+                return Ok(End::Failed(fault.to_string()));
+            }
+        }
+    }
+    for (_, receiver) in &mut receivers {
+        head.packets_dropped += receiver.dropped().unwrap_or(0);
+    }
+    // Listening without an end is ended by a stop: that is its end.
+    Ok(End::Complete)
+}
+
+fn seen(intake: &Intake) -> Seen {
+    let live: &Live = &intake.live;
+    Seen {
+        received: intake.received,
+        stations: live.stations.values().map(std::collections::BTreeSet::len).sum(),
+        answered: live.answered.len(),
+        ports: live.ports,
+    }
+}
+
+/// The head of a listening.
+pub fn watch_head(
+    stations: &[Station],
+    unit: Option<String>,
+    registry: Option<v1::RegistrySource>,
+    notices: Vec<v1::SweepNotice>,
+    language: Language,
+) -> v1::Sweep {
+    let now = Timestamp::now().to_string();
+    v1::Sweep {
+        id: Uuid::now_v7().to_string(),
+        profile: "passive".to_owned(),
+        started_at: now.clone(),
+        finished_at: now,
+        complete: false,
+        authorisation: v1::Authorisation::default(),
+        registry,
+        unit,
+        vantages: stations
+            .iter()
+            .map(|station| v1::Vantage {
+                interface: station.interface.clone(),
+                mac: Some(station.mac.to_string()),
+                addresses: station.addresses.iter().map(|(a, l)| format!("{a}/{l}")).collect(),
+            })
+            .collect(),
+        packets_sent: 0,
+        packets_received: 0,
+        packets_dropped: 0,
+        passes: Vec::new(),
+        notices,
+        generator: super::GENERATOR.to_owned(),
+        language: language.word().to_owned(),
+        regulation: Some("hunan-2026".to_owned()),
+        rate: None,
+        files: Vec::new(),
+    }
+}
+
+impl From<CaptureError> for SweepError {
+    fn from(fault: CaptureError) -> SweepError {
+        SweepError::Capture(Box::new(fault))
+    }
+}
