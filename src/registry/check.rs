@@ -15,6 +15,7 @@ use super::schema::{Column, Table};
 use super::write;
 use crate::net::{Prefix, PrefixMap, special};
 use crate::observe::Foreign;
+use crate::texts::Language;
 
 /// What was noticed: table, entry, column, value.
 struct Remark {
@@ -81,7 +82,9 @@ fn tell(intake: &mut Intake, remark: Remark) {
     let registry = &intake.registry;
     intake.faults.push(fault, || {
         let at = sheet.place(remark.column)?;
-        let written = write::cells(registry, remark.table, remark.entry);
+        let is_chinese = sheet.headings.iter().any(|heading| !heading.is_ascii());
+        let language = if is_chinese { Language::Zh } else { Language::En };
+        let written = write::cells(registry, remark.table, remark.entry, language);
         let mut cells: Vec<Cow<'_, str>> = vec![Cow::Borrowed(""); sheet.headings.len()];
         for (column, text) in written {
             if let Some(cell) = sheet.place(column).and_then(|place| cells.get_mut(place)) {

@@ -64,7 +64,7 @@ pub(super) fn read_folder(dir: &Path, intake: &mut Intake, digest: &mut Digest) 
             Ok(text) => read(&text, table, &name, intake),
             Err(kind) => {
                 intake.fault(Fault::in_file(kind, Some(table), &name));
-                intake.unreadable.push(table);
+                intake.excused.push(table);
             }
         }
     }
@@ -235,7 +235,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<String, FaultKind> {
     if zeros.saturating_mul(4) > head.len() {
         return Err(FaultKind::Utf16);
     }
-    if zeros.saturating_mul(50) > head.len() {
+    if zeros > 8 && zeros.saturating_mul(20) > head.len() {
         return Err(FaultKind::Binary);
     }
     let error = match String::from_utf8(bytes) {

@@ -417,23 +417,10 @@ impl Fault {
 
     /// Table, row, column and value, as far as there are any.
     pub fn place(&self, texts: &Texts) -> String {
+        let whereabouts = self.whereabouts(texts);
         let mut parts = Vec::new();
-        let file = self.file.terminal();
-        match self.table {
-            Some(table) => {
-                let name = match texts.language() {
-                    Language::Zh => table.chinese(),
-                    Language::En => table.name(),
-                };
-                if file.is_empty() || file == name {
-                    parts.push(name.to_owned());
-                } else {
-                    let arguments = [("table", name.into()), ("file", file.into())];
-                    parts.push(texts.say("registry-place-table", &arguments));
-                }
-            }
-            None if !file.is_empty() => parts.push(file),
-            None => {}
+        if !whereabouts.is_empty() {
+            parts.push(whereabouts);
         }
         if let Some(row) = self.row {
             parts.push(texts.say("registry-place-row", &[("row", row.to_string().into())]));
@@ -451,6 +438,22 @@ impl Fault {
             Language::En => ", ",
         };
         parts.join(between)
+    }
+}
+
+impl Fault {
+    /// The table and the file that holds it.
+    pub(super) fn whereabouts(&self, texts: &Texts) -> String {
+        let file = self.file.terminal();
+        let Some(table) = self.table else { return file };
+        let name = match texts.language() {
+            Language::Zh => table.chinese(),
+            Language::En => table.name(),
+        };
+        if file.is_empty() || file == name {
+            return name.to_owned();
+        }
+        texts.say("registry-place-table", &[("table", name.into()), ("file", file.into())])
     }
 }
 

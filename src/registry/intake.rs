@@ -85,7 +85,7 @@ pub(super) struct Intake {
     /// Tables that are read, in the order in which they were found.
     pub sheets: Vec<Sheet>,
     /// Tables that are there and could not be read: not missing, and nothing is held against them.
-    pub unreadable: Vec<Table>,
+    pub excused: Vec<Table>,
     /// The source ended in a fault before all tables were read.
     pub broken: bool,
 }
@@ -97,7 +97,7 @@ impl Intake {
             registry: Registry::default(),
             faults: Faults::default(),
             sheets: Vec::new(),
-            unreadable: Vec::new(),
+            excused: Vec::new(),
             broken: false,
         }
     }
@@ -123,6 +123,11 @@ impl Intake {
 /// How many cells of a row are headings of this table: to find the heading row, and the delimiter.
 pub(super) fn headings_in<'a>(table: Table, cells: impl Iterator<Item = &'a str>) -> usize {
     cells.filter(|cell| column_of(table, &heading_key(cell)).is_some()).count()
+}
+
+/// The column of a table that a heading names, by its English name.
+pub(super) fn heading_name(table: Table, heading: &str) -> Option<&'static str> {
+    column_of(table, &heading_key(heading)).map(|(column, _)| column.name())
 }
 
 /// A heading as it is compared: plain, lower case, without what stands in brackets or marks it as required.
@@ -173,7 +178,7 @@ impl OpenSheet<'_> {
             ..Fault::in_file(kind, Some(self.sheet.table), &self.sheet.file)
         };
         let headings = &self.sheet.headings;
-        let at = headings.len().saturating_sub(1);
+        let at = headings.iter().rposition(|other| other == heading).unwrap_or(0);
         self.intake.faults.push(fault, || {
             row.map(|_| Excerpt::of(std::iter::empty(), headings.iter().map(String::as_str), at))
         });
@@ -381,6 +386,27 @@ impl OpenSheet<'_> {
                 at,
             ))
         });
+    }
+
+    /// One row whose cells name their columns. `false` where there are too many rows or columns.
+    pub fn keyed(&mut self, number: u64, row: Vec<(String, String)>) -> bool {
+        let mut cells: Vec<Cow<'_, str>> = vec![Cow::Borrowed(""); self.width()];
+        for (likely, (heading, text)) in row.into_iter().enumerate() {
+            let mut place = self.place_of(&heading, likely);
+            if place.is_none() {
+                if !self.heading(&heading, None) {
+                    let kind = FaultKind::TooManyColumns { most: MOST_COLUMNS as u64 };
+                    self.fault(kind, Some(number));
+                    return false;
+                }
+                place = Some(self.width().saturating_sub(1));
+                cells.push(Cow::Borrowed(""));
+            }
+            if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                *cell = Cow::Owned(text);
+            }
+        }
+        self.row(number, &cells, Overhang::Ignore)
     }
 
     /// The table is whole.

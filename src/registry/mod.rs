@@ -28,7 +28,7 @@ pub mod write;
 #[cfg(feature = "xlsx")]
 mod xlsx;
 
-pub use draw::draw;
+pub use draw::{draw, paint};
 pub use fault::{Fault, FaultKind, Severity};
 pub use index::{Approval, Index, Subject};
 pub use model::Registry;

@@ -127,7 +127,7 @@ pub fn read(source: &str, options: &ReadOptions) -> Result<Loaded, Refused> {
 
 #[cfg(feature = "netbox")]
 fn netbox(url: &str, options: &ReadOptions, intake: &mut Intake, digest: &mut Digest) {
-    let _ = (url, options, intake, digest);
+    super::netbox::read(url, options, intake, digest);
 }
 
 #[cfg(not(feature = "netbox"))]
@@ -222,15 +222,12 @@ fn workbook(_: File, _: &str, _: &mut Intake, _: &mut Digest) -> Result<(), Faul
 
 /// What no file of its kind may be called missing for, and what may.
 fn tell_missing_tables(intake: &mut Intake) {
-    if intake.sheets.is_empty() && intake.unreadable.is_empty() {
+    if intake.sheets.is_empty() && intake.excused.is_empty() {
         intake.fault(Fault::of(FaultKind::NoTables));
         return;
     }
     for table in Table::ALL {
-        if table.is_optional()
-            || intake.sheet(table).is_some()
-            || intake.unreadable.contains(&table)
-        {
+        if table.is_optional() || intake.sheet(table).is_some() || intake.excused.contains(&table) {
             continue;
         }
         let mut fault = Fault::in_file(FaultKind::MissingTable, Some(table), "");

@@ -140,9 +140,14 @@ enum Written {
     List(Vec<String>),
 }
 
-/// The filled cells of an entry, as text in English words.
-pub(super) fn cells(registry: &Registry, table: Table, entry: usize) -> Vec<(Column, String)> {
-    row(registry, table, entry, Language::En)
+/// The filled cells of an entry, as text with the words of a language.
+pub(super) fn cells(
+    registry: &Registry,
+    table: Table,
+    entry: usize,
+    language: Language,
+) -> Vec<(Column, String)> {
+    row(registry, table, entry, language)
         .into_iter()
         .map(|(column, written)| (column, flat(column, &written)))
         .collect()
@@ -150,7 +155,7 @@ pub(super) fn cells(registry: &Registry, table: Table, entry: usize) -> Vec<(Col
 
 /// The key of an entry as one text.
 pub(super) fn key(registry: &Registry, table: Table, entry: usize) -> String {
-    let cells = cells(registry, table, entry);
+    let cells = cells(registry, table, entry, Language::En);
     let of = |column: &Column| {
         cells.iter().find(|(other, _)| other == column).map_or("", |(_, text)| text.as_str())
     };

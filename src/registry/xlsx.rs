@@ -94,7 +94,7 @@ fn sheets(file: File, name: &str, intake: &mut Intake) -> Result<(), FaultKind> 
             let why = Foreign::new(&error.to_string());
             let kind = FaultKind::BadWorkbook { why };
             intake.fault(Fault::in_file(kind, Some(table), &format!("{name}: {sheet}")));
-            intake.unreadable.push(table);
+            intake.excused.push(table);
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ registry-place-value = value “{ $value }”
 registry-error = error
 registry-warning = warning
 registry-help = mend
+registry-empty = (empty)
 registry-count = { $errors } errors, { $warnings } warnings
 
 registry-fault-not-found = there is no such file or folder
@@ -72,7 +73,7 @@ registry-left-out-tenant = they have no tenant
 registry-left-out-status = they are not in use
 registry-left-out-address = they have no address
 registry-left-out-protocol = their protocol is neither TCP nor UDP
-registry-fault-left-out = { $count } objects are left out: { $why }
+registry-fault-left-out = objects left out: { $count }, because { $why }
 registry-mend-left-out = Complete them in the NetBox if they belong to the registry.
 registry-fault-duplicate-table = the table stands here a second time
 registry-mend-duplicate-table = Keep one file or sheet a table, under the English or the Chinese name.
