@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use super::Input;
 use super::view::View;
+use crate::inventory::in_time;
 use crate::net::{Family, Mac, Port, Prefix, PrefixMap};
 use crate::observe::{Asked, Fact, ObservationId, VantageId};
 
@@ -183,7 +184,7 @@ impl<'a> Asking<'a> {
         add(echo, self.done(ip, echo, None));
         add("tcp", self.done(ip, "tcp", None));
         if let Some(shown) = self.unreachable.get(&ip) {
-            silence.asked.extend(shown.iter().take(4));
+            silence.asked.extend(in_time(view.log, shown.iter().copied()).iter().take(4));
         }
         if is_resolved {
             return Some(silence);

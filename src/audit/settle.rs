@@ -99,7 +99,7 @@ fn finish(id: Uuid, found: Found, input: &Input<'_>, view: &View<'_>) -> Finding
         id,
         rule: found.rule,
         severity: severity(found.rule, input),
-        confidence: weigh(&found.evidence, input.log),
+        confidence: weigh(found.rule, &found.evidence, input.log),
         unit: found.unit,
         subject: found.subject,
         detail: found.detail,

@@ -9,38 +9,34 @@ use super::Proof;
 use crate::observe::{Fact, Log, Observation};
 use crate::result::v1::Confidence;
 
-/// What all pieces together are worth.
-pub(super) fn weigh(evidence: &[Proof], log: &Log) -> Confidence {
+/// What all pieces together are worth to a rule.
+pub(super) fn weigh(rule: &str, evidence: &[Proof], log: &Log) -> Confidence {
     let mut methods: BTreeSet<&str> = BTreeSet::new();
     let mut rounds: BTreeSet<u8> = BTreeSet::new();
     let mut is_proved = false;
-    let tests = evidence.iter().any(|proof| {
-        matches!(fact(proof, log), Some(Observation { fact: Fact::Forwarding(_), .. }))
-    });
-    let speaks = evidence
+    let has_deed = evidence
         .iter()
-        .any(|proof| fact(proof, log).is_some_and(|observation| is_the_deed(&observation.fact)));
+        .any(|proof| seen(proof, log).is_some_and(|one| is_the_deed(rule, &one.fact)));
     for proof in evidence {
         match proof {
             Proof::Observed(_) => {
-                let Some(observation) = fact(proof, log) else { continue };
+                let Some(observation) = seen(proof, log) else { continue };
+                let is_deed = is_the_deed(rule, &observation.fact);
+                // That a neighbour is there is not what its deed is proved by.
+                if has_deed && !is_deed {
+                    continue;
+                }
+                methods.insert(observation.source.word());
                 match &observation.fact {
+                    // A packet that came out beyond the neighbour; twice proves it.
                     Fact::Forwarding(answer) => {
-                        methods.insert("forwarding");
-                        if answer.hop_limit >= 2 {
+                        if is_deed && answer.hop_limit >= 2 {
                             rounds.insert(answer.round);
                         }
                     }
-                    deed if is_the_deed(deed) => is_proved = true,
-                    // That a neighbour is there is not what its forwarding is proved by.
-                    _ if tests || speaks => {}
-                    Fact::Answer { .. } | Fact::Binding { .. } | Fact::Conflict { .. } => {
-                        methods.insert(observation.source.word());
-                        is_proved |= observation.count >= 2;
-                    }
-                    _ => {
-                        methods.insert(observation.source.word());
-                    }
+                    // Anybody can write a source address, however often.
+                    Fact::Traffic { .. } | Fact::Hop { .. } => {}
+                    _ => is_proved |= is_deed || observation.count >= 2,
                 }
             }
             Proof::Silence { methods: asked, .. } => {
@@ -49,24 +45,32 @@ pub(super) fn weigh(evidence: &[Proof], log: &Log) -> Confidence {
             Proof::Row { .. } => {}
         }
     }
-    // A packet that came out beyond the neighbour, twice.
-    is_proved |= rounds.len() >= 2;
     match methods.len() {
-        _ if is_proved => Confidence::Proved,
+        _ if is_proved || rounds.len() >= 2 => Confidence::Proved,
         0 => Confidence::Hint,
         1 => Confidence::Indicated,
         _ => Confidence::Corroborated,
     }
 }
 
-fn fact<'a>(proof: &Proof, log: &'a Log) -> Option<&'a Observation> {
+fn seen<'a>(proof: &Proof, log: &'a Log) -> Option<&'a Observation> {
     match proof {
         Proof::Observed(id) => log.get(*id),
         _ => None,
     }
 }
 
-/// Whether sending such a packet is what the finding is about: the packet itself proves it.
-fn is_the_deed(fact: &Fact) -> bool {
-    matches!(fact, Fact::RouterAdvertisement(_) | Fact::DhcpServer(_) | Fact::RoutingSpeaker(_))
+/// Whether sending such a packet, or doing what it shows, is what the rule is about: then the packet
+/// itself proves it.
+fn is_the_deed(rule: &str, fact: &Fact) -> bool {
+    match fact {
+        Fact::RouterAdvertisement(_) => matches!(
+            rule,
+            "rogue-router-advertisement" | "unregistered-router" | "unregistered-segment"
+        ),
+        Fact::DhcpServer(_) => matches!(rule, "rogue-dhcp-server" | "unregistered-segment"),
+        Fact::RoutingSpeaker(_) => matches!(rule, "unregistered-router" | "unregistered-segment"),
+        Fact::Forwarding(_) => rule == "unregistered-router",
+        _ => false,
+    }
 }

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service, vendor};
+use super::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service, in_time, vendor};
 use crate::net::{Mac, Port};
-use crate::observe::{Foreign, Observation, ObservationId, Source, VantageId};
+use crate::observe::{Foreign, Log, Observation, ObservationId, Source, VantageId};
 
 /// Devices by key.
 #[derive(Default)]
@@ -19,10 +19,10 @@ impl Devices {
     }
 
     /// The devices in the order of their keys.
-    pub fn finish(self) -> Vec<Device> {
+    pub fn finish(self, log: &Log) -> Vec<Device> {
         let mut builders: Vec<_> = self.0.into_iter().collect();
         builders.sort_unstable_by_key(|(key, _)| *key);
-        builders.into_iter().map(|(key, builder)| builder.finish(key)).collect()
+        builders.into_iter().map(|(key, builder)| builder.finish(key, log)).collect()
     }
 }
 
@@ -34,7 +34,8 @@ pub(super) struct Builder {
     roles: BTreeMap<Role, BTreeSet<ObservationId>>,
     open: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>,
     closed: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>,
-    forwarding: Forwarding,
+    switched_on: BTreeSet<ObservationId>,
+    beyond: BTreeMap<u8, BTreeSet<ObservationId>>,
     vantages: BTreeSet<VantageId>,
     seen: Option<(Timestamp, Timestamp)>,
     sources: BTreeSet<Source>,
@@ -97,16 +98,16 @@ impl Builder {
     }
 
     pub fn switched_on(&mut self, id: ObservationId) {
-        self.forwarding.switched_on.insert(id);
+        self.switched_on.insert(id);
         self.role(Role::Forwards, id);
     }
 
     pub fn beyond(&mut self, round: u8, id: ObservationId) {
-        self.forwarding.beyond.entry(round).or_default().insert(id);
+        self.beyond.entry(round).or_default().insert(id);
         self.role(Role::Forwards, id);
     }
 
-    fn finish(self, key: DeviceKey) -> Device {
+    fn finish(self, key: DeviceKey, log: &Log) -> Device {
         let macs: Vec<Mac> = match key {
             DeviceKey::Station(mac) => vec![mac],
             DeviceKey::Address(_) => Vec::new(),
@@ -121,7 +122,7 @@ impl Builder {
                 via: sightings.via.first().copied(),
                 vantages: sightings.vantages,
                 sources: sightings.sources,
-                observations: sightings.observations.into_iter().collect(),
+                observations: in_time(log, sightings.observations),
             })
             .collect();
         let claimed = self
@@ -141,16 +142,23 @@ impl Builder {
             roles: self
                 .roles
                 .into_iter()
-                .map(|(role, shown)| (role, shown.into_iter().collect()))
+                .map(|(role, shown)| (role, in_time(log, shown)))
                 .collect(),
-            services: services(self.open),
-            closed: services(self.closed),
-            forwarding: self.forwarding,
+            services: services(self.open, log),
+            closed: services(self.closed, log),
+            forwarding: Forwarding {
+                switched_on: in_time(log, self.switched_on),
+                beyond: self
+                    .beyond
+                    .into_iter()
+                    .map(|(round, shown)| (round, in_time(log, shown)))
+                    .collect(),
+            },
             vantages: self.vantages,
             first_seen,
             last_seen,
             sources: self.sources,
-            observations: self.observations.into_iter().collect(),
+            observations: in_time(log, self.observations),
         }
     }
 }
@@ -163,9 +171,9 @@ impl Sightings {
     }
 }
 
-fn services(ports: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>) -> Vec<Service> {
+fn services(ports: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>, log: &Log) -> Vec<Service> {
     ports
         .into_iter()
-        .map(|((ip, port), shown)| Service { ip, port, observations: shown.into_iter().collect() })
+        .map(|((ip, port), shown)| Service { ip, port, observations: in_time(log, shown) })
         .collect()
 }

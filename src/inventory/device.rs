@@ -44,7 +44,7 @@ pub struct Device {
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub sources: BTreeSet<Source>,
-    /// Everything that shows the device, in the order of the log.
+    /// Everything that shows the device, in the order of time, as every list of observations here.
     pub observations: Vec<ObservationId>,
 }
 
@@ -93,9 +93,9 @@ impl Role {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forwarding {
     /// It used up a hop limit of 1, or had no route to send by: forwarding is switched on.
-    pub switched_on: BTreeSet<ObservationId>,
+    pub switched_on: Vec<ObservationId>,
     /// By round: an answer came from beyond it, so the packet went through.
-    pub beyond: BTreeMap<u8, BTreeSet<ObservationId>>,
+    pub beyond: BTreeMap<u8, Vec<ObservationId>>,
 }
 
 /// A port of an address, with the answers that show its state.

@@ -25,7 +25,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         put(id, observation, &links, &stands, &mut devices, &mut heard);
     }
     forwarding(log, &links, &stands, &mut devices);
-    let devices = devices.finish();
+    let devices = devices.finish(log);
 
     let mut in_use: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
     let mut stations = BTreeMap::new();

@@ -29,7 +29,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::net::{AddressSet, Mac, Prefix};
-use crate::observe::{ObservationId, VantageId};
+use crate::observe::{Log, ObservationId, VantageId};
+
+/// Observations in the order of time; where that is equal, of what they say. So the first few of them are
+/// the same few however the log came to be ordered.
+pub fn in_time(
+    log: &Log,
+    observations: impl IntoIterator<Item = ObservationId>,
+) -> Vec<ObservationId> {
+    let mut ordered: Vec<ObservationId> = observations.into_iter().collect();
+    let key =
+        |id: &ObservationId| log.get(*id).map(|one| (one.at, one.vantage, one.source, &one.fact));
+    ordered.sort_by(|a, b| key(a).cmp(&key(b)));
+    ordered
+}
 
 /// What the fold knows beside the log.
 #[derive(Debug, Clone, Default)]

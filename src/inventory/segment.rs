@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::fold::Links;
-use super::{Context, Device};
+use super::{Context, Device, in_time};
 use crate::net::{Family, Prefix, PrefixMap, special};
 use crate::observe::{Fact, Log, ObservationId, RoutingProtocol, Source, VantageId};
 
@@ -122,7 +122,7 @@ pub(super) fn segments(
             sources: segment
                 .sources
                 .into_iter()
-                .map(|(source, shown)| (source, shown.into_iter().collect()))
+                .map(|(source, shown)| (source, in_time(log, shown)))
                 .collect(),
         })
         .collect()

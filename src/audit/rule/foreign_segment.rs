@@ -5,7 +5,7 @@ use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
 use crate::audit::view::{Registered, View, routes};
-use crate::inventory::{Device, Role};
+use crate::inventory::{Device, Role, in_time};
 use crate::net::{Prefix, special};
 use crate::observe::ObservationId;
 use crate::registry::index::Approval;
@@ -83,7 +83,7 @@ impl Rule for ForeignSegment {
                     .subject(Subject { prefix: Some(prefix), ..Subject::default() })
                     .detail("addresses", texts(one.addresses.iter().take(32)))
                     .detail("approved_for", owner)
-                    .shown_by(&one.shown),
+                    .shown_by(&in_time(view.log, one.shown)),
             );
         }
     }

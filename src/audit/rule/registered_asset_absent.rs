@@ -6,6 +6,7 @@ use super::Rule;
 use crate::audit::finding::{Proof, Subject};
 use crate::audit::findings::{Findings, Found, row};
 use crate::audit::view::{Row, View};
+use crate::inventory::in_time;
 use crate::net::Transport;
 use crate::observe::ObservationId;
 use crate::registry::index::Approval;
@@ -24,8 +25,8 @@ use crate::registry::model::{Asset, OnlineStatus, Service};
 /// # When it stays silent
 /// An address or MAC in use anywhere, by anybody; what is excluded or was not asked to the end by a
 /// method that would have shown it; what somebody on the way refuses; UDP services that stay silent,
-/// for only a refusal says that nothing listens; rows of withdrawn units and segments; the services of
-/// an absent asset.
+/// for only a refusal says that nothing listens; rows of withdrawn units and segments; services
+/// whose filing ran out; the services of an absent asset.
 ///
 /// # What refutes it
 /// An answer from it at another time; an outage or move notice explains it.
@@ -41,6 +42,7 @@ impl Rule for RegisteredAssetAbsent {
 
     fn check(&self, view: &View<'_>, findings: &mut Findings) {
         let registry = view.index.registry();
+        let day = view.index.day();
         let assets: Vec<Found> = registry
             .assets
             .par_iter()
@@ -52,6 +54,7 @@ impl Rule for RegisteredAssetAbsent {
             .services
             .par_iter()
             .filter(|service| service.status == OnlineStatus::Online)
+            .filter(|service| service.valid_until.is_none_or(|until| day <= until))
             .filter_map(|service| absent_service(self.name(), service, view))
             .collect();
         findings.extend(services);
@@ -120,7 +123,7 @@ fn absent_service(rule: &'static str, service: &Service, view: &View<'_>) -> Opt
     if users.iter().any(|device| !at(&device.services).is_empty()) {
         return None;
     }
-    let refused: Vec<ObservationId> = users.iter().flat_map(|device| at(&device.closed)).collect();
+    let refused = in_time(view.log, users.iter().flat_map(|device| at(&device.closed)));
     let evidence = if !refused.is_empty() {
         refused.into_iter().take(4).map(Proof::Observed).collect()
     } else if users.is_empty() {

@@ -7,7 +7,7 @@ use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
 use crate::audit::view::View;
-use crate::inventory::{Device, DeviceKey};
+use crate::inventory::{Device, DeviceKey, in_time};
 use crate::observe::{DhcpServer, Fact, ObservationId};
 use crate::registry::model::Role;
 
@@ -65,7 +65,7 @@ impl Rule for RogueDhcpServer {
             one.answers.push((id, answer));
         }
         for (key, one) in gathered {
-            findings.put(found(self.name(), key, one));
+            findings.put(found(self.name(), key, one, view));
         }
     }
 }
@@ -98,7 +98,7 @@ fn rogue<'a>(answer: &DhcpServer, view: &View<'a>) -> Option<(Uuid, IpAddr, Opti
     Some((key, answer.ip, device))
 }
 
-fn found(rule: &'static str, key: Uuid, one: Gathered<'_>) -> Found {
+fn found(rule: &'static str, key: Uuid, one: Gathered<'_>, view: &View<'_>) -> Found {
     let mut found = match one.device {
         Some(device) => Found::of_device(rule, device),
         None => Found {
@@ -127,5 +127,8 @@ fn found(rule: &'static str, key: Uuid, one: Gathered<'_>) -> Found {
             found = found.detail(name, texts(list));
         }
     }
-    found.unit(one.unit).subject(one.subject).shown_by(one.answers.iter().map(|(id, _)| id))
+    found
+        .unit(one.unit)
+        .subject(one.subject)
+        .shown_by(&in_time(view.log, one.answers.iter().map(|(id, _)| *id)))
 }
