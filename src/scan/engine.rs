@@ -1,6 +1,6 @@
 //! The send and receive loop of a pass.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub enum ScanError {
 const MOST_QUESTIONS: u128 = 1 << 28;
 /// Frames between two looks at the clock.
 const BATCH: usize = 64;
+/// Places looked at between two looks at the clock, most of them answered already.
+const MOST_PASSED: usize = 4096;
 /// Questions put off because their address was asked enough for now.
 const MOST_DEFERRED: usize = 4096;
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(250);
@@ -118,10 +120,9 @@ fn hear(
     patience: Duration,
     note: &mut dyn FnMut(&Recognised),
 ) -> Result<usize, LinkError> {
-    let now = world.now();
     world.receive(patience, &mut |fence, heard| {
         if heard.outgoing {
-            fence.account_foreign(now, heard.bytes);
+            fence.account_foreign(heard.now, heard.bytes);
             watcher.frame(&heard, None);
             return;
         }
@@ -158,11 +159,15 @@ impl Answered {
 
 /// What asking one question came to.
 enum Asked {
-    Done,
+    Sent,
+    /// Nothing was to be asked here: answered already, or refused.
+    Passed,
     /// Nothing more now.
     Wait(Duration),
     /// Only this address has to wait.
     Defer(Duration),
+    /// The window of the authorisation is not open.
+    Closed,
     Failed(LinkError),
 }
 
@@ -183,8 +188,17 @@ struct Run<'p, 'a> {
     deferred: VecDeque<(Duration, u64)>,
     /// When the next question may go by the pass's own rate.
     gate: Duration,
-    /// The running cycle over all hosts, and when it began.
-    cycle: (u64, Duration),
+    /// The running cycle over all hosts.
+    cycle: Option<u64>,
+    /// When the last cycle in which anything was asked began.
+    cycle_began: Option<Duration>,
+    cycle_asked: Option<u64>,
+    /// The number of each question.
+    numbers: HashMap<u16, u64>,
+    /// Questions that need no asking any more, and those that cannot be asked.
+    settled: u64,
+    unaskable: u64,
+    sent_in_round: u64,
     rtt: RoundTrips,
     outcome: Outcome,
 }
@@ -235,7 +249,13 @@ impl<'p, 'a> Run<'p, 'a> {
             position: 0,
             deferred: VecDeque::new(),
             gate: Duration::ZERO,
-            cycle: (0, Duration::ZERO),
+            cycle: None,
+            cycle_began: None,
+            cycle_asked: None,
+            numbers: pass.questions.iter().copied().zip(0..).collect(),
+            settled: 0,
+            unaskable: 0,
+            sent_in_round: 0,
             rtt: RoundTrips::new(),
             outcome: Outcome::default(),
             vantage,
@@ -252,7 +272,10 @@ impl<'p, 'a> Run<'p, 'a> {
         let mut pace = Reporter::new(world.now());
         while self.round < self.pass.rounds {
             self.gate = world.now();
-            self.cycle = (u64::MAX, Duration::ZERO);
+            pace.began = self.gate;
+            self.cycle = None;
+            self.cycle_asked = None;
+            self.sent_in_round = 0;
             let ended = self.round(recogniser, world, watcher, &mut pace);
             let waited = ended.and_then(|stopped| {
                 let rest = self.linger(recogniser, world, watcher, stopped);
@@ -277,7 +300,7 @@ impl<'p, 'a> Run<'p, 'a> {
                     return Err(ScanError::Link { source, outcome });
                 }
             }
-            if self.outcome.answered >= self.length {
+            if self.nothing_is_open() {
                 break;
             }
         }
@@ -300,12 +323,23 @@ impl<'p, 'a> Run<'p, 'a> {
             let now = world.now();
             let mut patience = Duration::ZERO;
             let fence = world.fence();
-            for _ in 0..BATCH {
+            let mut batch = BATCH;
+            for _ in 0..MOST_PASSED {
                 match self.ask_next(fence, now) {
-                    Some(Asked::Done) => {}
+                    Some(Asked::Passed) => {}
+                    Some(Asked::Sent) => {
+                        batch -= 1;
+                        if batch == 0 {
+                            break;
+                        }
+                    }
                     Some(Asked::Wait(wait) | Asked::Defer(wait)) => {
                         patience = wait.min(LONGEST_SLEEP);
                         break;
+                    }
+                    Some(Asked::Closed) => {
+                        fence.flush()?;
+                        return Ok(true);
                     }
                     Some(Asked::Failed(error)) => return Err(error),
                     None => {
@@ -334,6 +368,9 @@ impl<'p, 'a> Run<'p, 'a> {
         watcher: &mut dyn Watcher,
         stopped: bool,
     ) -> Result<bool, LinkError> {
+        if self.sent_in_round == 0 {
+            return Ok(stopped);
+        }
         let linger = self.pass.linger;
         let began = world.now();
         let mut last_answer = began;
@@ -341,7 +378,7 @@ impl<'p, 'a> Run<'p, 'a> {
             let now = world.now();
             let quiet = self.rtt.quiet(linger.least, linger.most);
             let end = (last_answer + quiet).min(began + linger.most);
-            if now >= end || self.outcome.answered >= self.length {
+            if now >= end || self.nothing_is_open() {
                 return Ok(stopped);
             }
             if !stopped && watcher.stopping() {
@@ -379,6 +416,11 @@ impl<'p, 'a> Run<'p, 'a> {
         Ok(())
     }
 
+    /// Whether every question is answered or cannot be asked.
+    fn nothing_is_open(&self) -> bool {
+        self.settled + self.unaskable >= self.length
+    }
+
     /// Marks a question as answered; its index.
     fn settle(&mut self, place: &Place) -> Option<u64> {
         let place = match *place {
@@ -388,8 +430,9 @@ impl<'p, 'a> Run<'p, 'a> {
             other => other,
         };
         let (host, question) = self.pass.locate(&place)?;
-        let index = host * self.questions + question;
+        let index = host * self.questions + self.numbers.get(&question)?;
         if self.answered.insert(index) {
+            self.settled += 1;
             self.outcome.answered += 1;
         }
         Some(index)
@@ -400,8 +443,13 @@ impl<'p, 'a> Run<'p, 'a> {
         if let Some(&(due, position)) = self.deferred.front() {
             let full = self.deferred.len() >= MOST_DEFERRED;
             if due <= now {
-                self.deferred.pop_front();
-                return Some(self.ask_or_defer(fence, now, position));
+                let asked = self.ask_or_defer(fence, now, position);
+                // What has to wait once more stands at the back already; what the sweep's ceiling
+                // or a fault held back keeps its place.
+                if matches!(asked, Asked::Sent | Asked::Passed) {
+                    self.deferred.pop_front();
+                }
+                return Some(asked);
             }
             if full || self.position >= self.length {
                 return Some(Asked::Wait(due - now));
@@ -412,12 +460,12 @@ impl<'p, 'a> Run<'p, 'a> {
         let position = self.position;
         let place = self.pass.shard.place(u128::from(position));
         let cycle = (place / u128::from(self.hosts.max(1))) as u64;
-        if cycle != self.cycle.0 {
-            let may_begin = self.cycle.1 + self.pass.spacing;
-            if self.cycle.0 != u64::MAX && may_begin > now {
-                return Some(Asked::Wait(may_begin - now));
+        if self.cycle != Some(cycle) {
+            let earliest = self.cycle_began.map_or(now, |began| began + self.pass.spacing);
+            if earliest > now {
+                return Some(Asked::Wait(earliest - now));
             }
-            self.cycle = (cycle, now);
+            self.cycle = Some(cycle);
         }
         if self.pass.rate.is_some() && self.gate > now {
             return Some(Asked::Wait(self.gate - now));
@@ -437,14 +485,20 @@ impl<'p, 'a> Run<'p, 'a> {
         match self.ask(fence, now, position) {
             Asked::Defer(wait) => {
                 self.deferred.push_back((now + wait, position));
-                Asked::Done
+                Asked::Passed
             }
-            Asked::Done => {
+            Asked::Sent => {
+                self.sent_in_round += 1;
+                // Every later question of this cycle goes to another host.
+                if self.cycle_asked != self.cycle {
+                    self.cycle_asked = self.cycle;
+                    self.cycle_began = Some(now);
+                }
                 if let Some(rate) = self.pass.rate {
                     // A pause is not made good: the gate never lies behind now.
                     self.gate = self.gate.max(now) + Duration::from_secs(1) / rate.max(1);
                 }
-                Asked::Done
+                Asked::Sent
             }
             other => other,
         }
@@ -454,18 +508,21 @@ impl<'p, 'a> Run<'p, 'a> {
         let place = self.pass.shard.place(u128::from(position));
         let hosts = u128::from(self.hosts.max(1));
         let (cycle, slot) = ((place / hosts) as u64, (place % hosts) as u64);
-        let Some(host) = self.order.at(slot) else { return Asked::Done };
+        let Some(host) = self.order.at(slot) else { return Asked::Passed };
         let number = self.pass.question_of(host, cycle);
         let index = host * self.questions + number;
         if self.answered.contains(index) {
-            return Asked::Done;
+            return Asked::Passed;
         }
-        let Some(&question) = self.pass.questions.get(number as usize) else { return Asked::Done };
+        let Some(&question) = self.pass.questions.get(number as usize) else {
+            return Asked::Passed;
+        };
         let submission = match &self.pass.targets {
             Targets::Addresses(set) => {
-                let Some(target) = set.nth(u128::from(host)) else { return Asked::Done };
+                let Some(target) = set.nth(u128::from(host)) else { return Asked::Passed };
                 if !self.pass.probe.speaks_to(target) {
-                    return Asked::Done;
+                    self.unaskable += u64::from(self.round == 0);
+                    return Asked::Passed;
                 }
                 match fence.guard().admit(target, self.pass.vantage, self.pass.probe.class()) {
                     Ok(permit) => self.submit(fence, now, (&permit).into(), target, question, 0),
@@ -476,7 +533,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 let Some(steered) =
                     list.get(host as usize).filter(|_| (host as usize) < self.steered.1)
                 else {
-                    return Asked::Done;
+                    return Asked::Passed;
                 };
                 let steered: Steered = *steered;
                 let index = self.steered.0.wrapping_add(host as u16);
@@ -484,14 +541,14 @@ impl<'p, 'a> Run<'p, 'a> {
             }
         };
         match submission {
-            None => Asked::Done,
+            None => Asked::Passed,
             Some(Submission::Sent) => {
                 self.outcome.sent += 1;
                 if self.round == 0 {
                     self.outcome.asked += 1;
                 }
                 self.rtt.asked(index, now);
-                Asked::Done
+                Asked::Sent
             }
             Some(Submission::Later(wait, Ceiling::Sweep)) => Asked::Wait(wait),
             Some(Submission::Later(wait, Ceiling::Target)) => Asked::Defer(wait),
@@ -501,10 +558,15 @@ impl<'p, 'a> Run<'p, 'a> {
     }
 
     fn refused(&mut self, refusal: Refusal) -> Asked {
+        if refusal == Refusal::Window {
+            *self.outcome.refused.entry(refusal).or_default() += 1;
+            return Asked::Closed;
+        }
         if self.round == 0 {
             *self.outcome.refused.entry(refusal).or_default() += 1;
+            self.unaskable += 1;
         }
-        Asked::Done
+        Asked::Passed
     }
 
     /// Stamps and submits; `None` where no frame could be made, which is counted.
@@ -524,6 +586,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 Some(mac) => Some(mac),
                 None => {
                     self.outcome.unresolved += u64::from(self.round == 0);
+                    self.unaskable += u64::from(self.round == 0);
                     return None;
                 }
             },
@@ -532,6 +595,7 @@ impl<'p, 'a> Run<'p, 'a> {
         let template = self.templates.iter_mut().find(|(own, _)| Some(*own) == source);
         let Some((_, template)) = template else {
             self.outcome.sourceless += u64::from(self.round == 0);
+            self.unaskable += u64::from(self.round == 0);
             return None;
         };
         let ask = Ask { target, question, next_hop, attempt: self.round, extra };

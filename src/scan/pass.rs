@@ -118,19 +118,17 @@ impl<'a> Pass<'a> {
         (self.linger.most + self.spacing * cycles) * u32::from(self.rounds)
     }
 
-    /// Where in the pass a host's question stands: the host's number, and the question's.
-    pub(super) fn locate(&self, place: &Place) -> Option<(u64, u64)> {
-        let (host, question) = match (place, &self.targets) {
+    /// The number of the host that an answer is about, and which question it answers.
+    pub(super) fn locate(&self, place: &Place) -> Option<(u64, u16)> {
+        match (place, &self.targets) {
             (Place::Address { target, question }, Targets::Addresses(set)) => {
-                (u64::try_from(set.position(*target)?).ok()?, question)
+                Some((u64::try_from(set.position(*target)?).ok()?, *question))
             }
             (Place::Steered { index, question }, Targets::Steered(list)) => {
-                ((usize::from(*index) < list.len()).then_some(u64::from(*index))?, question)
+                (usize::from(*index) < list.len()).then_some((u64::from(*index), *question))
             }
-            _ => return None,
-        };
-        let question = self.questions.iter().position(|asked| asked == question)?;
-        Some((host, question as u64))
+            _ => None,
+        }
     }
 
     /// The number of the question that a host is asked in this cycle.

@@ -13,6 +13,8 @@ use crate::scope::Fence;
 pub struct Heard<'a> {
     pub vantage: VantageId,
     pub at: Timestamp,
+    /// When it was taken from the link, since the sweep's start: the clock that paces.
+    pub now: Duration,
     /// From the Ethernet header on, cut at the capture's snap length.
     pub bytes: &'a [u8],
     /// The length on the wire.
@@ -74,7 +76,7 @@ impl World for LiveWorld {
         patience: Duration,
         take: &mut dyn FnMut(&mut Fence, Heard<'_>),
     ) -> Result<usize, LinkError> {
-        let LiveWorld { fence, receivers, .. } = self;
+        let LiveWorld { fence, receivers, started } = self;
         let mut patience = patience;
         if receivers.len() > 1 {
             let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();
@@ -84,12 +86,15 @@ impl World for LiveWorld {
         }
         let mut frames = 0;
         for (vantage, receiver) in receivers {
+            // One look at the clock a batch, when its first frame is there.
+            let mut now = None;
             frames += receiver.receive(patience, &mut |captured| {
                 take(
                     fence,
                     Heard {
                         vantage: *vantage,
                         at: captured.at,
+                        now: *now.get_or_insert_with(|| started.elapsed()),
                         bytes: captured.bytes,
                         length: captured.length,
                         outgoing: captured.outgoing,

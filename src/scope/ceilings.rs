@@ -3,7 +3,7 @@
 //! Time is cut into slices. A [`Window`] keeps how many frames left in each slice of the last second
 //! and one slice more, so every window of one second, wherever it begins, lies inside what is summed;
 //! the sum never exceeds the ceiling, so no window does. A pause is not made good by a burst, because
-//! one slice takes only its own share.
+//! [`SPREAD`] slices together take little more than their share.
 //!
 //! **What the kernel sends because of us.** A SYN-ACK is answered by our kernel with a RST that no
 //! program can hold back. So a SYN takes two places: its own, and one *held* for the RST. The held one
@@ -58,6 +58,9 @@ pub enum Room {
 /// Slices of the sweep's window in a second, and how many of them a place is held.
 const SWEEP_SLICES: usize = 256;
 const HELD_SLICES: usize = 48;
+/// Over so many slices (31 ms) frames are spread evenly: short enough to be no burst, long enough that
+/// a late wake-up of the sender costs nothing.
+const SPREAD: usize = 8;
 /// The same for one address: coarser, because there are many.
 const TARGET_SLICES: usize = 32;
 const TARGET_HELD_SLICES: usize = 6;
@@ -107,9 +110,12 @@ impl<const SENT: usize, const HELD: usize> Window<SENT, HELD> {
         self.sent_sum + self.held_sum
     }
 
-    /// Frames of the running slice.
-    fn in_slice(&self) -> u32 {
-        self.sent[self.slice as usize % SENT]
+    /// Frames of the running slice and those just before it.
+    fn in_last(&self, slices: usize) -> u32 {
+        let ages = 0..slices.min(SENT) as u64;
+        ages.filter_map(|age| self.slice.checked_sub(age))
+            .map(|slice| self.sent[slice as usize % SENT])
+            .sum()
     }
 
     pub fn count(&mut self, frames: u32, held: u32) {
@@ -174,7 +180,7 @@ impl Pace {
     }
 
     /// Whether a frame may go now that makes our kernel send up to `held` more. Counts nothing.
-    pub fn room(&mut self, now: Duration, address: Option<IpAddr>, held: u32) -> Room {
+    pub fn room(&mut self, now: Duration, addresses: &[IpAddr], held: u32) -> Room {
         self.advance(now);
         let places = 1 + held;
         let ceiling = self.ceilings.packets_per_second;
@@ -183,11 +189,11 @@ impl Pace {
         }
         // Two frames always fit in the end, or a low ceiling would wait for ever.
         let most = (ceiling - self.margin()).max(places);
-        let share = ceiling.div_ceil(SWEEP_SLICES as u32) + 1;
-        if self.sweep.load() + places > most || self.sweep.in_slice() >= share {
+        let share = ceiling / (SWEEP_SLICES / SPREAD) as u32 + 1;
+        if self.sweep.load() + places > most || self.sweep.in_last(SPREAD) >= share {
             return Room::Later(self.sweep.next_slice(now), Ceiling::Sweep);
         }
-        if let Some(address) = address {
+        for &address in addresses {
             if places > self.ceilings.per_target {
                 return Room::Never(Ceiling::Target);
             }
@@ -201,10 +207,10 @@ impl Pace {
     }
 
     /// Counts a frame that went, with what is held for its consequences.
-    pub fn sent(&mut self, now: Duration, address: Option<IpAddr>, held: u32) {
+    pub fn sent(&mut self, now: Duration, addresses: &[IpAddr], held: u32) {
         self.advance(now);
         self.sweep.count(1, held);
-        if let Some(address) = address {
+        for &address in addresses {
             self.target(now, address).count(1, held);
         }
     }

@@ -152,7 +152,7 @@ impl Fence {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(refusal),
         };
-        match self.pace.room(now, checked.address, checked.held) {
+        match self.pace.room(now, checked.addresses(), checked.held) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
             Room::Never(_) => return self.refuse(Refusal::Ceiling),
@@ -168,7 +168,7 @@ impl Fence {
             }
             Err(error) => return Submission::Failed(error),
         }
-        self.pace.sent(now, checked.address, checked.held);
+        self.pace.sent(now, checked.addresses(), checked.held);
         if let Some(fragile) = checked.fragile {
             self.asked.insert(fragile);
         }
@@ -207,8 +207,12 @@ impl Fence {
                 (frame::TCP, _) if tcp_flags(&packet).is_some_and(|flags| flags & RST != 0) => {
                     Some((packet.destination, Foreseen::Held))
                 }
-                (frame::ICMP, Some((3, _))) | (frame::ICMPV6, Some((1 | 135 | 136, _))) => {
+                (frame::ICMP, Some((3, _))) | (frame::ICMPV6, Some((1 | 136, _))) => {
                     Some((packet.destination, Foreseen::No))
+                }
+                // To a group, but about the address that it asks for.
+                (frame::ICMPV6, Some((135, _))) => {
+                    packet.nd_target().map(|target| (target.into(), Foreseen::No))
                 }
                 _ => None,
             },
@@ -303,7 +307,7 @@ impl Fence {
         if fragile.is_some() && (self.asked.contains(&address) || self.asked.len() >= MOST_ASKED) {
             return Err(Refusal::AlreadyAsked);
         }
-        Ok(Checked { address: Some(address), held, fragile })
+        Ok(Checked { to: [address; 2], count: 1, held, fragile })
     }
 
     fn check_steered(
@@ -326,15 +330,25 @@ impl Fence {
             return Err(Refusal::Forbidden);
         }
         let held = u32::from(tcp_flags(packet) == Some(SYN));
-        Ok(Checked { address: Some(steered.neighbour()), held, fragile: None })
+        // The neighbour gets the frame, the destination what it forwards.
+        let to = [steered.neighbour(), steered.destination()];
+        Ok(Checked { to, count: 2, held, fragile: None })
     }
 }
 
 /// A frame that may go, and what it costs.
 struct Checked {
-    address: Option<IpAddr>,
+    /// Whose ceilings it counts under: the first `count`.
+    to: [IpAddr; 2],
+    count: usize,
     held: u32,
     fragile: Option<IpAddr>,
+}
+
+impl Checked {
+    fn addresses(&self) -> &[IpAddr] {
+        self.to.get(..self.count).unwrap_or_default()
+    }
 }
 
 const SYN: u8 = 0x02;
@@ -466,5 +480,5 @@ fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refu
         frame::ICMPV6 if packet.icmp().is_some_and(|(kind, _)| kind != 135) => {}
         _ => return Err(Refusal::Forbidden),
     }
-    Ok(Checked { address: None, held: 0, fragile: None })
+    Ok(Checked { to: [packet.destination; 2], count: 0, held: 0, fragile: None })
 }

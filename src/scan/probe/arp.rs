@@ -4,8 +4,8 @@
 //! request: some stacks answer only one of the two. An ordinary request also saves the target from
 //! resolving us before it answers what comes next.
 //!
-//! ARP echoes nothing of ours but the target, so an answer counts only if the target was asked, it
-//! says the same MAC in Ethernet and in ARP, and it is for us.
+//! ARP echoes nothing of ours but the target, so an answer counts only if the target was asked and
+//! it is for us. The MACs in Ethernet and in ARP may differ: routers that share an address answer so.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -58,7 +58,7 @@ impl Probe for ArpRequest {
         let sender = IpAddr::V4(arp.sender_ip);
         let for_us = frame.destination == context.vantage().mac
             || frame.destination == Mac::BROADCAST && arp.target_mac == context.vantage().mac;
-        let honest = arp.sender_mac == frame.source && frame.source.is_station();
+        let honest = arp.sender_mac.is_station() && frame.source.is_station();
         if arp.operation != 2 || !for_us || !honest || !context.known.resolved.contains(sender) {
             return None;
         }

@@ -199,3 +199,6 @@ fn answer(
         settles: Settles::Yes,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,7 @@ impl Probe for NeighbourSolicitation {
         }
         let target = IpAddr::V6(packet.nd_target()?);
         let solicited = packet.payload.get(4).is_some_and(|flags| flags & 0x40 != 0);
-        let honest = packet.nd_link_layer(2).is_none_or(|mac| mac == frame.source);
-        if !solicited || !honest || !context.known.resolved.contains(target) {
+        if !solicited || !context.known.resolved.contains(target) {
             return None;
         }
         Some(answer(self, target, frame, packet.hop_limit, None, PortState::Alive))

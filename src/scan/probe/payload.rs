@@ -147,9 +147,9 @@ pub(super) const ALL: &[Payload] = &[
         mark: None,
     },
     // WS-Discovery: any device; the message id comes back as RelatesTo.
-    Payload { port: 3702, bytes: WS_DISCOVERY, mark: mark(416, Form::Hex, Echo::Anywhere) },
+    Payload { port: 3702, bytes: WS_DISCOVERY, mark: mark(digits(WS_DISCOVERY), Form::Hex, Echo::Anywhere) },
     // SIP: options; branch and call id come back. RFC 3261 §11.
-    Payload { port: 5060, bytes: SIP_OPTIONS, mark: mark(64, Form::Hex, Echo::Anywhere) },
+    Payload { port: 5060, bytes: SIP_OPTIONS, mark: mark(digits(SIP_OPTIONS), Form::Hex, Echo::Anywhere) },
     // mDNS by unicast: the service types. RFC 6762 §5.5, §6.7.
     Payload {
         port: 5353,
@@ -198,7 +198,17 @@ const QUIC_UNKNOWN_VERSION: [u8; 1200] = {
 
 const SIP_OPTIONS: &[u8] = b"OPTIONS sip:jiebei SIP/2.0\r\nVia: SIP/2.0/UDP jiebei;branch=z9hG4bK000000000000;rport\r\nMax-Forwards: 70\r\nFrom: <sip:jiebei@jiebei.invalid>;tag=jiebei\r\nTo: <sip:jiebei@jiebei.invalid>\r\nCall-ID: jiebei\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
-const WS_DISCOVERY: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:d=\"http://schemas.xmlsoap.org/ws/2005/04/discovery\"><s:Header><a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action><a:MessageID>urn:uuid:6a696562-6569-4a42-8a42-000000000000</a:MessageID><a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To></s:Header><s:Body><d:Probe/></s:Body></s:Envelope>";
+const WS_DISCOVERY: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?> <s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:d=\"http://schemas.xmlsoap.org/ws/2005/04/discovery\"><s:Header><a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action><a:MessageID>urn:uuid:6a696562-6569-4a42-8a42-000000000000</a:MessageID><a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To></s:Header><s:Body><d:Probe/></s:Body></s:Envelope>";
+
+/// Where the twelve zeros stand that a token takes the place of.
+const fn digits(text: &[u8]) -> usize {
+    let (mut place, mut run) = (0, 0);
+    while place < text.len() && run < 12 {
+        run = if text[place] == b'0' { run + 1 } else { 0 };
+        place += 1;
+    }
+    place - run
+}
 
 /// Whether a port is asked in its own protocol.
 pub fn is_known(port: u16) -> bool {
