@@ -5,8 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::LinkError;
-use super::attachment::Attachment;
-use super::sys::packet::{BATCH, PacketSocket};
+use super::sys::packet::BATCH;
 
 /// How often a full device is asked again, each time after twice as long: 20 µs to 40 ms, 82 ms in
 /// all. At a gigabit a full queue of a thousand frames empties in 12 ms.
@@ -69,15 +68,15 @@ impl Batch {
     }
 
     /// Sends until the batch is empty. `send` gets the frames that wait, in order, and says how many
-    /// of the first it took.
+    /// of the first it took; `explain` says what an error means for the link.
     ///
     /// What the interface itself refuses, now and for good, empties the batch: no frame goes out
     /// later that nobody expects any more.
     pub fn send(
         &mut self,
-        attachment: &Attachment,
-        socket: &PacketSocket,
+        interface: &str,
         mut send: impl FnMut(&Batch) -> io::Result<usize>,
+        explain: impl FnOnce(io::Error) -> LinkError,
     ) -> Result<(), LinkError> {
         let mut attempts = 0;
         while self.done < self.lengths.len() {
@@ -91,7 +90,7 @@ impl Batch {
                 Err(error) if is_congestion(&error) => {
                     if attempts == ATTEMPTS {
                         return Err(LinkError::Congested {
-                            interface: attachment.name().to_owned(),
+                            interface: interface.to_owned(),
                             waiting: self.lengths.len() - self.done,
                         });
                     }
@@ -103,7 +102,7 @@ impl Batch {
                     let length = self.lengths.get(self.done).copied().unwrap_or(0);
                     self.done += 1;
                     return Err(LinkError::Length {
-                        interface: attachment.name().to_owned(),
+                        interface: interface.to_owned(),
                         length,
                         least: 0,
                         most: length.saturating_sub(1),
@@ -111,7 +110,7 @@ impl Batch {
                 }
                 Err(error) => {
                     self.clear();
-                    return Err(attachment.explain(socket, "send", error));
+                    return Err(explain(error));
                 }
             }
         }
@@ -124,4 +123,64 @@ impl Batch {
 fn is_congestion(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS)
         || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends three frames to a device that answers by this list, then takes all. Gives the result,
+    /// what went out, and what is still waiting.
+    fn check(answers: &[Result<usize, i32>]) -> (Result<(), LinkError>, Vec<u8>, usize) {
+        let mut batch = Batch::for_frames_up_to(100);
+        for number in 1..=3 {
+            batch.push(&[number; 60]);
+        }
+        let (mut answers, mut out) = (answers.iter(), Vec::new());
+        let sent = batch.send(
+            "eth0",
+            |batch| {
+                let waiting = batch.waiting().count();
+                let taken = match answers.next() {
+                    Some(Ok(taken)) => *taken,
+                    Some(Err(code)) => return Err(io::Error::from_raw_os_error(*code)),
+                    None => waiting,
+                };
+                out.extend(batch.waiting().take(taken).map(|frame| frame[0]));
+                Ok(taken)
+            },
+            |error| LinkError::of("eth0", "send", error),
+        );
+        assert_eq!(batch.take_sent(), out.len());
+        let waiting = batch.waiting().count();
+        (sent, out, waiting)
+    }
+
+    #[test]
+    fn a_full_device_is_asked_again_and_nothing_goes_twice() {
+        use libc::{EAGAIN, EINTR, ENOBUFS};
+        let answers = [Err(ENOBUFS), Ok(1), Err(EAGAIN), Err(EINTR), Ok(1), Err(ENOBUFS)];
+        let (sent, out, waiting) = check(&answers);
+        assert!(sent.is_ok());
+        assert_eq!((out.as_slice(), waiting), (&[1, 2, 3][..], 0));
+    }
+
+    #[test]
+    fn a_device_that_stays_full_leaves_the_rest_waiting() {
+        let mut answers = vec![Ok(1)];
+        answers.extend([Err(libc::ENOBUFS); ATTEMPTS as usize + 1]);
+        let (sent, out, waiting) = check(&answers);
+        assert!(matches!(sent, Err(LinkError::Congested { waiting: 2, .. })), "{sent:?}");
+        assert_eq!((out.as_slice(), waiting), (&[1][..], 2));
+    }
+
+    #[test]
+    fn a_frame_too_long_is_left_out_and_a_lost_interface_empties_the_batch() {
+        let (sent, out, waiting) = check(&[Ok(1), Err(libc::EMSGSIZE)]);
+        assert!(matches!(sent, Err(LinkError::Length { length: 60, .. })), "{sent:?}");
+        assert_eq!((out.as_slice(), waiting), (&[1][..], 1));
+        let (sent, out, waiting) = check(&[Ok(1), Err(libc::ENETDOWN)]);
+        assert!(matches!(sent, Err(LinkError::Down { .. })), "{sent:?}");
+        assert_eq!((out.as_slice(), waiting), (&[1][..], 0));
+    }
 }

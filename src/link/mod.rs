@@ -56,6 +56,12 @@ impl Io {
             Io::Pnet => "pnet",
         }
     }
+
+    /// Whether 802.1Q tags are seen. Where not, frames behind a trunk look untagged, and a sweep or
+    /// a watch by it has to say so.
+    pub const fn keeps_vlan_tags(self) -> bool {
+        matches!(self, Io::Ring)
+    }
 }
 
 impl fmt::Display for Io {

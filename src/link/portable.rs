@@ -103,8 +103,8 @@ struct PnetTransmit {
 
 impl PnetTransmit {
     fn send(&mut self) -> Result<(), LinkError> {
-        let (sender, socket) = (&mut self.sender, &self.socket);
-        self.batch.send(&self.attachment, socket, |batch| {
+        let (sender, socket, attachment) = (&mut self.sender, &self.socket, &self.attachment);
+        let send = |batch: &Batch| {
             let mut taken = 0;
             for frame in batch.waiting() {
                 match sender.send_to(frame, None) {
@@ -116,7 +116,8 @@ impl PnetTransmit {
                 }
             }
             Ok(taken)
-        })
+        };
+        self.batch.send(attachment.name(), send, |error| attachment.explain(socket, "send", error))
     }
 }
 

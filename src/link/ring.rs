@@ -91,8 +91,12 @@ struct BatchTransmit {
 
 impl BatchTransmit {
     fn send(&mut self) -> Result<(), LinkError> {
-        let socket = &self.socket;
-        self.batch.send(&self.attachment, socket, |batch| socket.send(batch.waiting()))
+        let (socket, attachment) = (&self.socket, &self.attachment);
+        self.batch.send(
+            attachment.name(),
+            |batch| socket.send(batch.waiting()),
+            |error| attachment.explain(socket, "send", error),
+        )
     }
 }
 

@@ -4,8 +4,10 @@ use std::io;
 
 /// Makes execve(2) grant nothing from now on (PR_SET_NO_NEW_PRIVS). Of this thread and its children.
 pub fn forbid_new_privileges() -> io::Result<()> {
+    // The call has no prototype for its numbers: they must come as wide as the kernel reads them.
+    let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: prctl with this option reads its four numbers and no memory.
-    super::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    super::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) })
 }
 
 /// The effective user id.
