@@ -29,7 +29,7 @@ impl Devices {
 #[derive(Default)]
 pub(super) struct Builder {
     bindings: BTreeMap<(IpAddr, Option<Mac>), Sightings>,
-    claimed: BTreeSet<Claimed<IpAddr>>,
+    claimed: BTreeMap<IpAddr, BTreeSet<ObservationId>>,
     hostnames: BTreeSet<Foreign>,
     roles: BTreeMap<Role, BTreeSet<ObservationId>>,
     open: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>,
@@ -88,7 +88,7 @@ impl Builder {
     }
 
     pub fn claim(&mut self, ip: IpAddr, id: ObservationId) {
-        self.claimed.insert(Claimed { value: ip, observation: id });
+        self.claimed.entry(ip).or_default().insert(id);
     }
 
     pub fn name(&mut self, name: &Foreign) {
@@ -125,11 +125,13 @@ impl Builder {
                 observations: in_time(log, sightings.observations),
             })
             .collect();
-        let claimed = self
-            .claimed
-            .into_iter()
-            .filter(|claim| bindings.iter().all(|binding| binding.ip != claim.value))
-            .collect();
+        let mut claimed: Vec<Claimed<IpAddr>> = Vec::new();
+        for (ip, said) in self.claimed {
+            if bindings.iter().all(|binding| binding.ip != ip) {
+                let said = in_time(log, said);
+                claimed.extend(said.into_iter().map(|id| Claimed { value: ip, observation: id }));
+            }
+        }
         let (first_seen, last_seen) = self.seen.unwrap_or_default();
         Device {
             id: key.id(),

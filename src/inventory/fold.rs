@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
-use super::{Context, DeviceKey, Inventory, Role, coverage, segment};
+use super::{Context, DeviceKey, Inventory, Role, coverage, in_time, segment};
 use crate::net::{Mac, PrefixMap, special};
 use crate::observe::{
     DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, RoutingSpeaker,
@@ -161,7 +161,12 @@ impl Links {
                 _ => {}
             }
         }
-        links.ghosts.extend(ghosts);
+        links.ghosts = in_time(log, ghosts);
+        // Own MACs are known only now.
+        let own = &links.own_macs;
+        for speakers in links.shared.values_mut() {
+            speakers.retain(|(_, mac)| mac.is_station() && !own.contains(mac));
+        }
         // An answer by another method that was not routed on its way is the station's own, too.
         for (_, observation) in log.iter() {
             if let Fact::Answer { ip, mac, hop_limit, .. } = observation.fact

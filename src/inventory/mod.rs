@@ -17,6 +17,8 @@ mod coverage;
 mod device;
 mod fold;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod vendor;
 
 pub use coverage::Coverage;
