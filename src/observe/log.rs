@@ -93,6 +93,11 @@ impl Log {
         Some((ObservationId(place), true))
     }
 
+    /// Whether an equal fact is in the log.
+    pub fn knows(&self, vantage: VantageId, source: Source, fact: &Fact) -> bool {
+        self.places.contains_key(&(vantage, source, fact.clone()))
+    }
+
     pub fn get(&self, id: ObservationId) -> Option<&Observation> {
         self.observations.get(id.0 as usize)
     }
@@ -149,6 +154,8 @@ mod tests {
             );
         }
         assert_eq!(log.observe(at(1), VantageId(0), Source::Arp, fact(2), &[]), None);
+        assert!(log.knows(VantageId(0), Source::Arp, &fact(1)));
+        assert!(!log.knows(VantageId(0), Source::Ndp, &fact(1)));
         let (_, only) = log.iter().next().unwrap();
         assert_eq!((only.at, only.last_at, only.count), (at(3), at(9), 3));
         assert_eq!(only.frames, [FrameNumber(5), FrameNumber(3)]);

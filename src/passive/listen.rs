@@ -28,14 +28,17 @@ pub struct Heard {
 
 /// Folds frames into a [`Log`]. It holds nothing that could send.
 ///
-/// What it remembers is bounded. Facts whose number the stations of a link do not bound (addresses
-/// behind a router, oddities) are withheld past a limit for each MAC, and counted.
+/// What it remembers, and what it makes the log remember, is bounded. Facts whose number the stations
+/// of a link do not bound (addresses behind a router, oddities, what tunnels carry) are withheld past
+/// a limit; so is every new fact once all together weigh too much. Known facts go on being counted.
 #[derive(Debug, Default)]
 pub struct Listener {
     heard: Heard,
     traffic: Limit<(IpAddr, u8)>,
     oddities: Limit<(Source, String, String)>,
+    encapsulated: HashSet<(VantageId, Source, Fact)>,
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
+    octets: usize,
 }
 
 /// Source addresses with a hop limit kept for one MAC, of each range: a router shows the internet,
@@ -43,10 +46,14 @@ pub struct Listener {
 const MOST_TRAFFIC: usize = 4096;
 /// Different oddities kept for one MAC: dissectors know fewer.
 const MOST_ODDITIES: usize = 128;
-/// Of either kind, over all MACs: a /16 with sixteen each, some hundred megabytes.
-const MOST_TOGETHER: usize = 1_000_000;
-/// Routers whose advertisements are compared with their last.
+/// Of either kind, over all MACs: a /16 with seven each.
+const MOST_TOGETHER: usize = 500_000;
+/// Facts read inside tunnels, whose senders nobody on this link answers for.
+const MOST_ENCAPSULATED: usize = 16_384;
+/// Routers whose advertisements are compared with their first.
 const MOST_ADVERTISEMENTS: usize = 4096;
+/// What new facts may weigh together, by [`weight`]: a million bindings.
+const MOST_OCTETS: usize = 512 << 20;
 
 impl Listener {
     pub fn new() -> Listener {
@@ -67,10 +74,16 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
-        let Listener { heard, traffic, oddities, advertisements } = self;
+        let Listener { heard, traffic, oddities, encapsulated, advertisements, octets } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
         let reading = dissect(link_type, frame, &mut |source, fact| {
+            let fact = match fact {
+                Fact::RouterAdvertisement(advertisement) => {
+                    Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
+                }
+                fact => fact,
+            };
             let kept = match &fact {
                 Fact::Traffic { ip, mac, hop_limit } => {
                     traffic.admit((vantage, *mac, range(*ip)), (*ip, *hop_limit), MOST_TRAFFIC)
@@ -80,19 +93,21 @@ impl Listener {
                     (source, protocol.clone(), what.clone()),
                     MOST_ODDITIES,
                 ),
+                Fact::Encapsulated { .. } => {
+                    let key = (vantage, source, fact.clone());
+                    encapsulated.contains(&key)
+                        || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                }
                 _ => true,
             };
-            if !kept {
+            if !kept || (*octets >= MOST_OCTETS && !log.knows(vantage, source, &fact)) {
                 withheld = withheld.saturating_add(1);
                 return;
             }
-            let fact = match fact {
-                Fact::RouterAdvertisement(advertisement) => {
-                    Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
-                }
-                fact => fact,
-            };
-            log.observe(at, vantage, source, fact, &[number]);
+            let weight = weight(&fact);
+            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
+                *octets = octets.saturating_add(weight);
+            }
         });
         heard.withheld = heard.withheld.saturating_add(withheld);
         match reading {
@@ -121,6 +136,28 @@ fn range(address: IpAddr) -> Range {
         ) => Range::Inside,
         _ => Range::Outside,
     }
+}
+
+/// About what a fact costs in a log, which keeps it twice: its own size, and what it points to.
+fn weight(fact: &Fact) -> usize {
+    let behind = match fact {
+        Fact::RouterAdvertisement(ra) => {
+            64 * (ra.prefixes.len() + ra.routes.len() + ra.rdnss.len()) + 600 * ra.dnssl.len()
+        }
+        Fact::RoutingSpeaker(speaker) => {
+            32 * (speaker.advertised.len() + speaker.neighbours.len())
+                + 32 * speaker.virtual_addresses.len()
+        }
+        Fact::DhcpServer(server) => {
+            32 * (server.routers.len() + server.dns.len() + server.delegated.len()) + 600
+        }
+        Fact::DhcpClient(client) => 2 * (client.parameters.len() + client.options.len()) + 1500,
+        Fact::Lldp(_) => 1500,
+        Fact::Name { addresses, .. } => 32 * addresses.len() + 256,
+        Fact::Encapsulated { inner, .. } => weight(inner),
+        _ => 0,
+    };
+    2 * (std::mem::size_of::<Fact>() + behind)
 }
 
 /// How many different things of one kind each MAC may show.
@@ -238,6 +275,24 @@ mod tests {
         assert!(limit.admit(by(1), 1, 2) && limit.admit(by(1), 2, 2));
         assert!(!limit.admit(by(1), 3, 2));
         assert!(limit.admit(by(1), 2, 2) && limit.admit(by(2), 3, 2));
+    }
+
+    #[test]
+    fn past_the_limit_known_facts_are_counted_and_new_ones_withheld() {
+        let (mut listener, mut log) = (Listener::new(), Log::default());
+        let macs = build::Macs { source: Mac([2, 0, 0, 0, 0, 5]), destination: Mac::BROADCAST };
+        let mut take = |listener: &mut Listener, sender: u8| {
+            let target = [10, 20, 1, 7].into();
+            let frame = build::arp_request(macs, [10, 20, 1, sender].into(), target);
+            let (at, number) = (Timestamp::UNIX_EPOCH, FrameNumber(1));
+            listener.take(&mut log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
+            (log.len(), log.iter().map(|(_, observation)| observation.count).sum::<u64>())
+        };
+        assert_eq!(take(&mut listener, 5), (1, 1));
+        listener.octets = MOST_OCTETS;
+        assert_eq!(take(&mut listener, 5), (1, 2));
+        assert_eq!(take(&mut listener, 6), (1, 2));
+        assert_eq!(listener.heard().withheld, 1);
     }
 
     #[test]

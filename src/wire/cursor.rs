@@ -32,6 +32,9 @@ impl WireError {
     }
 }
 
+/// What was read, and the fault that ended the reading, if one did.
+pub type Kept<T> = (T, Result<(), WireError>);
+
 /// Bytes not yet read, and the name of what they are, for the error.
 #[derive(Debug, Clone, Copy)]
 pub struct Cursor<'a> {

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use crate::net::{Mac, Prefix};
 
 pub const DISCOVER: u8 = 1;
@@ -47,7 +47,7 @@ pub struct Options {
 
 impl Message {
     /// Options before a fault are kept: the second value is the fault.
-    pub fn read(bytes: &[u8]) -> Result<(Message, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
         let mut cursor = Cursor::new("dhcp", bytes);
         let [operation, hardware, length, _] = cursor.array()?;
         if !matches!(operation, 1 | 2) {

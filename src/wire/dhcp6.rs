@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use super::dns;
 use crate::net::{Mac, Prefix};
 
@@ -45,7 +45,7 @@ pub struct Message {
 
 impl Message {
     /// Options before a fault are kept: the second value is the fault.
-    pub fn read(bytes: &[u8]) -> Result<(Message, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
         let mut message = Message::default();
         let mut cursor = Cursor::new("dhcpv6", bytes);
         for _ in 0..=MOST_RELAYS {

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 
 pub const A: u16 = 1;
 pub const PTR: u16 = 12;
@@ -71,7 +71,7 @@ impl<'a> Message<'a> {
     }
 
     /// Every record of every section, as far as it can be read; then the fault that ended it.
-    pub fn records(&self) -> (Vec<Record>, Result<(), WireError>) {
+    pub fn records(&self) -> Kept<Vec<Record>> {
         let mut records = Vec::new();
         let ended = self.read_records(&mut records);
         (records, ended)

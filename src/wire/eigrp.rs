@@ -1,6 +1,6 @@
 //! EIGRP (RFC 7868): who speaks it, in which autonomous system, and the prefixes in its updates.
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use crate::net::Prefix;
 
 const MOST_ROUTES: usize = 1024;
@@ -17,7 +17,7 @@ pub struct Eigrp {
 
 impl Eigrp {
     /// Routes before a fault are kept: the second value is the fault.
-    pub fn read(bytes: &[u8]) -> Result<(Eigrp, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Eigrp>, WireError> {
         let mut cursor = Cursor::new("eigrp", bytes);
         let [version, opcode] = cursor.array()?;
         if version != 2 {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use super::mld::listens;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Message {
 }
 
 /// Reads a message. Records before a fault are kept: the second value is the fault.
-pub fn read(bytes: &[u8]) -> Result<(Message, Result<(), WireError>), WireError> {
+pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
     let mut cursor = Cursor::new("igmp", bytes);
     let [kind, response_time] = cursor.array()?;
     cursor.skip(2)?;

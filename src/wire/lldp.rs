@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use crate::net::Mac;
 
 /// TLVs read of one frame: more than any jumbo frame of a real switch has.
@@ -39,7 +39,7 @@ pub enum IdentityValue<'a> {
 
 impl<'a> Lldp<'a> {
     /// TLVs before a fault are kept: the second value is the fault.
-    pub fn read(bytes: &'a [u8]) -> (Lldp<'a>, Result<(), WireError>) {
+    pub fn read(bytes: &'a [u8]) -> Kept<Lldp<'a>> {
         let mut lldp = Lldp::default();
         let ended = lldp.read_tlvs(Cursor::new("lldp", bytes));
         (lldp, ended)

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 
 pub const QUERY: u8 = 130;
 pub const REPORT_V1: u8 = 131;
@@ -22,7 +22,7 @@ pub enum Message {
 }
 
 /// Reads an ICMPv6 body. Records before a fault are kept: the second value is the fault.
-pub fn read(icmp_type: u8, body: &[u8]) -> Result<(Message, Result<(), WireError>), WireError> {
+pub fn read(icmp_type: u8, body: &[u8]) -> Result<Kept<Message>, WireError> {
     let mut cursor = Cursor::new("mld", body);
     // Maximum response delay and reserved; in version 2 reports, reserved and a count.
     let [_, _, count @ ..] = cursor.array::<4>()?;

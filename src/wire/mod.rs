@@ -48,7 +48,7 @@ pub mod udp;
 pub mod view;
 pub mod vrrp;
 
-pub use cursor::{Cursor, WireError};
+pub use cursor::{Cursor, Kept, WireError};
 pub use ethernet::{EtherType, Ethernet};
 pub use ip::{Ip, Protocol};
 pub use link_type::LinkType;

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use super::dhcp4::mask_length;
 use crate::net::Prefix;
 
@@ -36,7 +36,7 @@ pub struct Hello {
 
 impl Ospf {
     /// What stands before a fault is kept: the second value is the fault.
-    pub fn read(bytes: &[u8]) -> Result<(Ospf, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Ospf>, WireError> {
         let mut cursor = Cursor::new("ospf", bytes);
         let [version, packet_type] = cursor.array()?;
         if !matches!(version, 2 | 3) {
@@ -107,9 +107,7 @@ impl Ospf {
     }
 }
 
-type Kept<T> = Result<(T, Result<(), WireError>), WireError>;
-
-fn hello_v2(mut cursor: Cursor<'_>) -> Kept<Hello> {
+fn hello_v2(mut cursor: Cursor<'_>) -> Result<Kept<Hello>, WireError> {
     let mask = cursor.ipv4()?;
     let [_, _, _, priority] = cursor.array()?;
     cursor.skip(4)?;
@@ -119,7 +117,7 @@ fn hello_v2(mut cursor: Cursor<'_>) -> Kept<Hello> {
     Ok((Hello { prefix_length, priority, designated, backup, neighbours }, ended))
 }
 
-fn hello_v3(mut cursor: Cursor<'_>) -> Kept<Hello> {
+fn hello_v3(mut cursor: Cursor<'_>) -> Result<Kept<Hello>, WireError> {
     cursor.skip(4)?;
     let priority = cursor.u8()?;
     cursor.skip(7)?;
@@ -128,7 +126,7 @@ fn hello_v3(mut cursor: Cursor<'_>) -> Kept<Hello> {
     Ok((Hello { prefix_length: None, priority, designated, backup, neighbours }, ended))
 }
 
-fn neighbours(mut cursor: Cursor<'_>) -> (Vec<Ipv4Addr>, Result<(), WireError>) {
+fn neighbours(mut cursor: Cursor<'_>) -> Kept<Vec<Ipv4Addr>> {
     let mut neighbours = Vec::new();
     while !cursor.is_empty() && neighbours.len() < MOST {
         match cursor.ipv4() {

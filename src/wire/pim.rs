@@ -1,6 +1,6 @@
 //! PIM version 2 (RFC 7761): who speaks it, and how it wishes to be chosen.
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 
 pub const HELLO: u8 = 0;
 
@@ -13,7 +13,7 @@ pub struct Pim {
 }
 
 impl Pim {
-    pub fn read(bytes: &[u8]) -> Result<(Pim, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Pim>, WireError> {
         let mut cursor = Cursor::new("pim", bytes);
         let head = cursor.u8()?;
         if head >> 4 != 2 {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 use super::dhcp4::mask_length;
 use crate::net::Prefix;
 
@@ -28,7 +28,7 @@ pub struct Rip {
 
 impl Rip {
     /// Routes before a fault are kept: the second value is the fault.
-    pub fn read(bytes: &[u8]) -> Result<(Rip, Result<(), WireError>), WireError> {
+    pub fn read(bytes: &[u8]) -> Result<Kept<Rip>, WireError> {
         let (mut rip, mut cursor) = read_header("rip", bytes)?;
         if !matches!(rip.version, 1 | 2) {
             return Err(cursor.wrong("unknown version"));
@@ -69,7 +69,7 @@ impl Rip {
     }
 
     /// RIPng. Routes before a fault are kept: the second value is the fault.
-    pub fn read_ng(bytes: &[u8]) -> Result<(Rip, Result<(), WireError>), WireError> {
+    pub fn read_ng(bytes: &[u8]) -> Result<Kept<Rip>, WireError> {
         let (mut rip, mut cursor) = read_header("ripng", bytes)?;
         if rip.version != 1 {
             return Err(cursor.wrong("unknown version"));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 
 /// The hop limit that an advertisement must arrive with.
 pub const HOP_LIMIT: u8 = 255;
@@ -22,10 +22,7 @@ impl Vrrp {
     /// CARP shares protocol number, version and type. It is told by its form, seven words of
     /// counter and digest and nothing behind them, where VRRP has seven addresses and then eight
     /// octets of authentication data: `None`.
-    pub fn read(
-        bytes: &[u8],
-        source: IpAddr,
-    ) -> Result<Option<(Vrrp, Result<(), WireError>)>, WireError> {
+    pub fn read(bytes: &[u8], source: IpAddr) -> Result<Option<Kept<Vrrp>>, WireError> {
         let mut cursor = Cursor::new("vrrp", bytes);
         let [head, group, priority, count] = cursor.array()?;
         let (version, kind) = (head >> 4, head & 0x0f);

@@ -42,3 +42,47 @@ impl Dissector for Arp {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{MACS, OURS, facts, oddities};
+    use super::*;
+    use crate::net::Mac;
+    use crate::wire::build;
+
+    fn frame(operation: u16, sender_mac: Mac, sender: [u8; 4]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        crate::wire::ethernet::write(&mut frame, Mac::BROADCAST, OURS, EtherType::ARP);
+        let target = [10, 20, 1, 7].into();
+        let (target_mac, sender) = (Mac::ZERO, sender.into());
+        arp::Arp { operation, sender_mac, sender, target_mac, target }.write(&mut frame);
+        frame
+    }
+
+    #[test]
+    fn senders_are_bound_and_probes_are_not() {
+        let bound = vec![Fact::Binding { ip: [10, 20, 1, 5].into(), mac: OURS }];
+        assert_eq!(facts(&frame(arp::REQUEST, OURS, [10, 20, 1, 5])), bound);
+        assert_eq!(facts(&frame(arp::REPLY, OURS, [10, 20, 1, 5])), bound);
+        assert_eq!(facts(&build::arp_probe(MACS.source, [10, 20, 1, 7].into())), []);
+        assert_eq!(facts(&frame(9, OURS, [10, 20, 1, 5])), []);
+    }
+
+    #[test]
+    fn another_mac_in_the_body_is_kept_and_noted() {
+        let other = Mac([2, 0, 0, 0, 0, 9]);
+        let frame = frame(arp::REPLY, other, [10, 20, 1, 5]);
+        assert_eq!(oddities(&frame), ["sender MAC is not the frame's source"]);
+        let bound = Fact::Binding { ip: [10, 20, 1, 5].into(), mac: other };
+        assert!(facts(&frame).contains(&bound));
+    }
+
+    #[test]
+    fn a_sender_that_no_station_can_have_binds_nothing() {
+        for sender in [[224, 0, 0, 1], [255; 4], [127, 0, 0, 1]] {
+            let frame = frame(arp::REPLY, OURS, sender);
+            assert_eq!(oddities(&frame), ["sender that no station can have"]);
+            assert_eq!(facts(&frame).len(), 1);
+        }
+    }
+}

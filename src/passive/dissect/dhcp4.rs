@@ -155,3 +155,72 @@ impl Dhcp4 {
 fn specified(address: Ipv4Addr) -> Option<IpAddr> {
     (!address.is_unspecified()).then_some(address.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, datagram, facts, oddities};
+    use super::*;
+    use crate::wire::build;
+
+    const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 9]);
+
+    fn message(operation: u8, relay: [u8; 4], options: &[u8]) -> Vec<u8> {
+        let mut message = vec![operation, 1, 6, 0];
+        message.resize(16, 0);
+        message.extend_from_slice(&[10, 20, 1, 9, 0, 0, 0, 0]);
+        message.extend_from_slice(&relay);
+        message.extend_from_slice(&CLIENT.0);
+        message.resize(236, 0);
+        message.extend_from_slice(&[0x63, 0x82, 0x53, 0x63]);
+        message.extend_from_slice(options);
+        datagram(("10.20.1.2", 67), ("255.255.255.255", 68), &message)
+    }
+
+    const ACK: [u8; 24] =
+        [53, 1, 5, 54, 4, 10, 20, 1, 2, 1, 4, 255, 255, 255, 0, 121, 5, 0, 10, 20, 1, 1, 255, 0];
+
+    fn server(frame: &[u8]) -> DhcpServer {
+        let server = facts(frame).into_iter().find_map(|fact| match fact {
+            Fact::DhcpServer(server) => Some(server),
+            _ => None,
+        });
+        server.unwrap()
+    }
+
+    #[test]
+    fn an_acknowledgement_binds_and_its_server_is_known() {
+        let frame = message(2, [0; 4], &ACK);
+        let found = server(&frame);
+        assert_eq!((found.mac, found.message.as_str()), (OURS, "ack"));
+        assert_eq!(found.prefix, Some("10.20.1.0/24".parse().unwrap()));
+        assert_eq!(found.routers, [IpAddr::from([10, 20, 1, 1])]);
+        let bound = Fact::Binding { ip: [10, 20, 1, 9].into(), mac: CLIENT };
+        assert!(facts(&frame).contains(&bound));
+    }
+
+    #[test]
+    fn a_client_behind_a_relay_is_not_on_this_link() {
+        let frame = message(2, [10, 30, 1, 1], &ACK);
+        assert_eq!(server(&frame).relay, Some([10, 30, 1, 1].into()));
+        assert!(!facts(&frame).iter().any(|fact| matches!(fact, Fact::Binding { .. })));
+    }
+
+    #[test]
+    fn a_mask_with_holes_gives_no_prefix() {
+        let frame = message(2, [0; 4], &[53, 1, 2, 1, 4, 255, 0, 255, 0]);
+        assert_eq!(server(&frame).prefix, None);
+        assert_eq!(oddities(&frame), ["mask with holes"]);
+    }
+
+    #[test]
+    fn only_servers_messages_make_servers() {
+        let frame = message(1, [0; 4], &ACK);
+        assert_eq!(oddities(&frame), ["server's message in a client's form"]);
+        assert_eq!(facts(&frame).len(), 1);
+        let client = facts(&build::dhcp_discover(OURS, 7));
+        let [Fact::DhcpClient(client)] = &client[..] else { panic!("{client:?}") };
+        assert_eq!((client.mac, client.message.as_str()), (OURS, "discover"));
+        assert_eq!(client.client_id.as_deref(), Some("01020000000005"));
+        assert_eq!(client.parameters, [1, 3, 6, 15, 54, 121, 249, 252]);
+    }
+}

@@ -95,3 +95,35 @@ fn client_mac(packet: &Packet<'_>, message: &Message) -> Mac {
             .unwrap_or(Mac::ZERO),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, datagram, facts};
+    use super::*;
+    use crate::wire::build;
+
+    #[test]
+    fn clients_are_known_also_behind_a_relay() {
+        let solicit = build::dhcpv6_solicit(OURS, "fe80::5".parse().unwrap(), 7);
+        let [Fact::DhcpClient(client)] = &facts(&solicit)[..] else { panic!() };
+        assert_eq!((client.mac, client.message.as_str()), (OURS, "solicit"));
+        let inner = [1, 0, 0, 7, 0, 8, 0, 2, 0, 0];
+        let mut relayed = vec![12, 0];
+        relayed.extend_from_slice(&[0; 16]);
+        relayed.extend_from_slice(&[0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 9]);
+        relayed.extend_from_slice(&[0, 9, 0, 10]);
+        relayed.extend_from_slice(&inner);
+        let frame = datagram(("fd00::1", 547), ("fd00::2", 547), &relayed);
+        let [Fact::DhcpClient(client)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!(client.mac, Mac([2, 0, 0, 0, 0, 9]));
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_duid() {
+        let reply = [7, 0, 0, 7, 0, 2, 0, 4, 0, 2, 0, 9, 0, 23, 0, 16];
+        let reply = [&reply[..], &[0xfd; 16]].concat();
+        let frame = datagram(("fe80::2", 547), ("fe80::5", 546), &reply);
+        let [Fact::DhcpServer(server)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!((server.duid.as_deref(), server.dns.len()), (Some("00020009"), 1));
+    }
+}

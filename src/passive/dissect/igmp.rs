@@ -44,3 +44,21 @@ impl Dissector for Igmp {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, facts, packet};
+    use super::*;
+
+    #[test]
+    fn queriers_and_listeners() {
+        let query = [0x11, 100, 0, 0, 0, 0, 0, 0];
+        let frame = packet("0.0.0.0", "224.0.0.1", Protocol::IGMP, 1, &query);
+        let ip = [0, 0, 0, 0].into();
+        assert_eq!(facts(&frame), [Fact::Querier { ip, mac: OURS, version: 2 }]);
+        let report = [0x16, 0, 0, 0, 224, 0, 0, 251];
+        let frame = packet("10.20.1.5", "224.0.0.251", Protocol::IGMP, 1, &report);
+        let (ip, group) = ([10, 20, 1, 5].into(), [224, 0, 0, 251].into());
+        assert_eq!(facts(&frame), [Fact::Listener { ip, mac: OURS, group }]);
+    }
+}

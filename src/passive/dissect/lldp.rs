@@ -64,3 +64,23 @@ fn identity(identity: Identity<'_>) -> Foreign {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, facts};
+    use super::*;
+
+    #[test]
+    fn a_neighbour_is_kept_when_the_rest_is_broken() {
+        let mut frame = Vec::new();
+        let group = crate::net::Mac([1, 0x80, 0xc2, 0, 0, 0x0e]);
+        crate::wire::ethernet::write(&mut frame, group, OURS, EtherType::LLDP);
+        frame.extend_from_slice(&[2, 3, 7, b'\xff', b'\xfe', 4, 2, 7, b'1', 9, 0xff]);
+        let facts = facts(&frame);
+        let [Fact::Lldp(neighbour), Fact::Oddity { what, .. }] = &facts[..] else {
+            panic!("{facts:?}")
+        };
+        assert_eq!((neighbour.chassis.raw(), neighbour.port.raw()), ("fffe", "1"));
+        assert_eq!(what, "ends early");
+    }
+}

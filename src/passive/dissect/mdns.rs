@@ -93,3 +93,44 @@ fn is_host(name: &str) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, datagram, facts};
+    use super::*;
+
+    /// One record in a section of a message with these flags.
+    fn message(flags: u8, section: usize, record: &[u8]) -> Vec<u8> {
+        let mut message = vec![0, 0, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        message[section] = 1;
+        message.extend_from_slice(record);
+        datagram(("10.20.1.9", 5353), ("224.0.0.251", 5353), &message)
+    }
+
+    const A: &[u8] = b"\x04desk\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\x14\x01\x09";
+
+    #[test]
+    fn names_are_the_senders_own_in_responses_and_probes() {
+        let expected = vec![Fact::Name {
+            mac: OURS,
+            ip: [10, 20, 1, 9].into(),
+            name: Foreign::new("desk.local"),
+            addresses: vec![[10, 20, 1, 9].into()],
+        }];
+        assert_eq!(facts(&message(0x84, 7, A)), expected);
+        assert_eq!(facts(&message(0x84, 11, A)), expected);
+        assert_eq!(facts(&message(0, 9, A)), expected);
+        // A known answer in a question is about somebody else.
+        assert_eq!(facts(&message(0, 7, A)), []);
+    }
+
+    #[test]
+    fn names_of_services_are_not_names_of_hosts() {
+        for name in
+            ["_ipp._tcp.local", "printer._ipp._tcp.local", "local", "desk.example", ".local"]
+        {
+            assert!(!is_host(name), "{name}");
+        }
+        assert!(is_host("Bob\\.s desk.local"));
+    }
+}

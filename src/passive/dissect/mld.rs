@@ -59,3 +59,21 @@ impl Dissector for Mld {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, facts, oddities, packet};
+    use super::*;
+    use crate::wire::{Protocol, build};
+
+    #[test]
+    fn a_query_makes_a_querier_from_a_link_local_address_alone() {
+        let query = build::mld_general_query(OURS, "fe80::5".parse().unwrap(), 1000);
+        let ip = "fe80::5".parse().unwrap();
+        assert_eq!(facts(&query), [Fact::Querier { ip, mac: OURS, version: 2 }]);
+        let query = [&[130, 0, 0, 0][..], &[0; 24]].concat();
+        let frame = packet("::", "ff02::1", Protocol::ICMPV6, 1, &query);
+        assert_eq!(oddities(&frame), ["query from no link-local address"]);
+        assert_eq!(facts(&frame).len(), 1);
+    }
+}

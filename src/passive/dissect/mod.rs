@@ -99,6 +99,13 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
+impl Packet<'_> {
+    /// There is less than the IP header says: by a capture's limit, or by a lie.
+    fn is_cut(&self) -> bool {
+        self.ip.is_some_and(|ip| ip.cut)
+    }
+}
+
 /// Where the facts of one frame go.
 pub struct Facts<'f> {
     out: &'f mut dyn FnMut(Source, Fact),
@@ -152,10 +159,12 @@ pub fn dissect(link_type: LinkType, frame: &[u8], out: &mut dyn FnMut(Source, Fa
 /// Wakes the members that `fits` chooses.
 fn wake(packet: &Packet<'_>, facts: &mut Facts<'_>, fits: impl Fn(Wake) -> bool) {
     for dissector in ALL {
-        if dissector.wakes().iter().any(|&wake| fits(wake)) {
-            if let Err(fault) = dissector.read(packet, facts) {
-                facts.oddity(dissector.source(), packet.source, dissector.name(), fault.why());
-            }
+        if dissector.wakes().iter().any(|&wake| fits(wake))
+            && let Err(fault) = dissector.read(packet, facts)
+        {
+            // What a capture's limit cut off says nothing about the sender.
+            let what = if packet.is_cut() { "cut short" } else { fault.why() };
+            facts.oddity(dissector.source(), packet.source, dissector.name(), what);
         }
     }
 }
@@ -163,4 +172,67 @@ fn wake(packet: &Packet<'_>, facts: &mut Facts<'_>, fits: impl Fn(Wake) -> bool)
 /// Octets as two digits each.
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod check {
+    use super::*;
+    use crate::wire::build::{self, Macs};
+
+    pub const OURS: Mac = Mac([2, 0, 0, 0, 0, 5]);
+    pub const MACS: Macs = Macs { source: OURS, destination: Mac([2, 0, 0, 0, 0, 7]) };
+
+    /// What an Ethernet frame says, without the traffic that every IP packet is.
+    pub fn facts(frame: &[u8]) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        dissect(LinkType::ETHERNET, frame, &mut |_, fact| {
+            if !matches!(fact, Fact::Traffic { .. }) {
+                facts.push(fact);
+            }
+        });
+        facts
+    }
+
+    /// What the oddities of a frame say.
+    pub fn oddities(frame: &[u8]) -> Vec<String> {
+        facts(frame)
+            .into_iter()
+            .filter_map(|fact| match fact {
+                Fact::Oddity { what, .. } => Some(what),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A packet from one address to another.
+    pub fn packet(
+        source: &str,
+        destination: &str,
+        protocol: Protocol,
+        hop_limit: u8,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+        build::packet(MACS, source, destination, protocol, hop_limit, payload).unwrap()
+    }
+
+    pub fn datagram(source: (&str, u16), destination: (&str, u16), payload: &[u8]) -> Vec<u8> {
+        let source = (source.0.parse().unwrap(), source.1);
+        let destination = (destination.0.parse().unwrap(), destination.1);
+        build::udp_datagram(MACS, source, destination, 255, payload).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dissector_has_a_name_of_its_own_and_something_that_wakes_it() {
+        let mut names: Vec<_> = ALL.iter().map(|dissector| dissector.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|dissector| !dissector.wakes().is_empty()));
+    }
 }

@@ -215,3 +215,78 @@ fn take(option: NdOption<'_>, advertisement: &mut RouterAdvertisement) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, facts, oddities, packet};
+    use super::*;
+    use crate::wire::build;
+
+    const ADVERTISEMENT: [u8; 48] = {
+        let mut message = [0; 48];
+        message[0] = 134;
+        message[7] = 30;
+        // A prefix option: fd00:7::/64, on link, for ever.
+        (message[16], message[17], message[18], message[19]) = (3, 4, 64, 0xc0);
+        (message[20], message[21], message[22], message[23]) = (0xff, 0xff, 0xff, 0xff);
+        (message[32], message[35]) = (0xfd, 7);
+        message
+    };
+
+    fn advertised(frame: &[u8]) -> Option<RouterAdvertisement> {
+        facts(frame).into_iter().find_map(|fact| match fact {
+            Fact::RouterAdvertisement(advertisement) => Some(advertisement),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_router_is_bound_to_the_frame_where_it_names_no_mac() {
+        let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 255, &ADVERTISEMENT);
+        let bound = Fact::Binding { ip: "fe80::1".parse().unwrap(), mac: OURS };
+        assert!(facts(&frame).contains(&bound));
+        let advertisement = advertised(&frame).unwrap();
+        assert_eq!((advertisement.mac, advertisement.lifetime), (OURS, 30));
+        assert_eq!(advertisement.prefixes[0].prefix.to_string(), "fd00:7::/64");
+    }
+
+    #[test]
+    fn an_advertisement_hides_behind_no_extension_header() {
+        let options = [58, 0, 1, 4, 0, 0, 0, 0];
+        let hidden = [&options[..], &ADVERTISEMENT].concat();
+        let frame = packet("fe80::1", "ff02::1", Protocol::DESTINATION_OPTIONS, 255, &hidden);
+        assert!(advertised(&frame).is_some());
+        let fragment = [&[60, 0, 0, 0, 0, 0, 0, 7][..], &hidden].concat();
+        let frame = packet("fe80::1", "ff02::1", Protocol::FRAGMENT, 255, &fragment);
+        assert!(advertised(&frame).is_some());
+        assert_eq!(oddities(&frame), ["neighbour discovery in fragments"]);
+        // The whole message in the second fragment: nothing to read, but not unseen.
+        let fragment = [60, 0, 0, 1, 0, 0, 0, 7, 58, 1, 1, 12, 0, 0, 0, 0];
+        let frame = packet("fe80::1", "ff02::1", Protocol::FRAGMENT, 255, &fragment);
+        assert_eq!(oddities(&frame), ["extension headers that hide the upper layer"]);
+    }
+
+    #[test]
+    fn what_came_through_a_router_is_not_believed() {
+        let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 64, &ADVERTISEMENT);
+        assert_eq!(oddities(&frame), ["hop limit that shows a forwarded packet"]);
+        assert_eq!(facts(&frame).len(), 1);
+    }
+
+    #[test]
+    fn what_stands_before_a_fault_is_kept() {
+        let cut = [&ADVERTISEMENT[..], &[25, 0]].concat();
+        let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 255, &cut);
+        assert_eq!(advertised(&frame).unwrap().prefixes.len(), 1);
+        assert_eq!(oddities(&frame), ["option of length zero"]);
+    }
+
+    #[test]
+    fn detection_of_duplicates_binds_nothing() {
+        let target = "fe80::5".parse().unwrap();
+        let detection = build::neighbour_solicitation(OURS, Ipv6Addr::UNSPECIFIED, target);
+        assert_eq!(facts(&detection), []);
+        let asked = build::neighbour_solicitation(OURS, target, "fe80::7".parse().unwrap());
+        assert_eq!(facts(&asked), [Fact::Binding { ip: target.into(), mac: OURS }]);
+    }
+}

@@ -52,3 +52,39 @@ impl Dissector for Ospf {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{OURS, facts, packet};
+    use super::*;
+    use crate::net::Mac;
+
+    const HELLO: [u8; 44] = {
+        let mut hello = [0; 44];
+        (hello[0], hello[1], hello[3]) = (2, 1, 44);
+        (hello[4], hello[7], hello[11]) = (10, 1, 3);
+        (hello[24], hello[25], hello[26], hello[31]) = (255, 255, 255, 1);
+        (hello[36], hello[37], hello[38], hello[39]) = (10, 20, 1, 1);
+        hello
+    };
+
+    fn speaker(frame: &[u8]) -> RoutingSpeaker {
+        let facts = facts(frame);
+        let [Fact::RoutingSpeaker(speaker)] = &facts[..] else { panic!("{facts:?}") };
+        speaker.clone()
+    }
+
+    #[test]
+    fn a_hello_tells_the_prefix_of_the_link() {
+        let found = speaker(&packet("10.20.1.2", "224.0.0.5", Protocol::OSPF, 1, &HELLO));
+        assert_eq!((found.router_id.as_deref(), found.group), (Some("10.0.0.1"), Some(3)));
+        assert_eq!(found.prefix, Some("10.20.1.0/24".parse().unwrap()));
+        assert_eq!((found.mac, found.neighbours), (OURS, vec![[10, 20, 1, 1].into()]));
+    }
+
+    #[test]
+    fn a_virtual_link_shows_no_mac_of_its_speaker() {
+        let found = speaker(&packet("10.9.0.2", "10.20.1.2", Protocol::OSPF, 250, &HELLO));
+        assert_eq!(found.mac, Mac::ZERO);
+    }
+}

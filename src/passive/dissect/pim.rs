@@ -38,3 +38,18 @@ impl Dissector for Pim {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{facts, packet};
+    use super::*;
+
+    #[test]
+    fn what_stays_on_the_link_is_told_from_what_travels() {
+        let hello = [0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105];
+        let frame = packet("10.20.1.1", "224.0.0.13", Protocol::PIM, 1, &hello);
+        assert!(matches!(&facts(&frame)[..], [Fact::RoutingSpeaker(_)]));
+        let register = [0x21, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(facts(&packet("10.9.0.1", "10.8.0.1", Protocol::PIM, 250, &register)), []);
+    }
+}

@@ -45,3 +45,27 @@ impl Dissector for Rip {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{datagram, facts};
+    use super::*;
+
+    #[test]
+    fn a_question_of_a_tool_is_no_router() {
+        let request = [&[1, 2, 0, 0][..], &[0; 19], &[16]].concat();
+        assert_eq!(facts(&datagram(("10.20.1.9", 40000), ("10.20.1.1", 520), &request)), []);
+        let frame = datagram(("10.20.1.1", 520), ("224.0.0.9", 520), &request);
+        assert!(matches!(&facts(&frame)[..], [Fact::RoutingSpeaker(_)]));
+    }
+
+    #[test]
+    fn ng_is_spoken_between_link_local_addresses() {
+        let response = [&[2, 1, 0, 0, 0xfd][..], &[0; 15], &[0, 0, 48, 1]].concat();
+        let frame = datagram(("fe80::1", 521), ("ff02::9", 521), &response);
+        let [Fact::RoutingSpeaker(speaker)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!(speaker.advertised, ["fd00::/48".parse().unwrap()]);
+        assert_eq!(facts(&datagram(("fd00::1", 521), ("fd00::2", 521), &response)), []);
+        assert_eq!(facts(&datagram(("10.0.0.1", 521), ("10.0.0.2", 521), &response)), []);
+    }
+}

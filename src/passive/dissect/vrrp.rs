@@ -45,3 +45,20 @@ impl Dissector for Vrrp {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{facts, oddities, packet};
+    use super::*;
+
+    #[test]
+    fn a_router_on_this_link_and_none_from_beyond() {
+        let vrrp = [0x31, 7, 100, 1, 0, 100, 0, 0, 10, 20, 1, 1];
+        let frame = packet("10.20.1.2", "224.0.0.18", Protocol::VRRP, 255, &vrrp);
+        let [Fact::RoutingSpeaker(speaker)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!((speaker.group, speaker.priority), (Some(7), Some(100)));
+        let frame = packet("10.20.1.2", "224.0.0.18", Protocol::VRRP, 64, &vrrp);
+        assert_eq!(oddities(&frame), ["hop limit that shows a forwarded packet"]);
+        assert_eq!(facts(&frame).len(), 1);
+    }
+}

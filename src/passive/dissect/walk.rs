@@ -225,3 +225,39 @@ fn inside(tunnel: &'static str, inner: Inner, payload: &[u8], place: Place, fact
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{MACS, datagram, facts, oddities, packet};
+    use crate::observe::Fact;
+    use crate::wire::{Protocol, build};
+
+    #[test]
+    fn what_is_inside_a_tunnel_is_marked() {
+        let inner = build::arp_request(MACS, [10, 9, 0, 1].into(), [10, 9, 0, 2].into());
+        let vxlan = [&[8, 0, 0, 0, 0, 0, 7, 0][..], &inner].concat();
+        let frame = datagram(("10.20.1.5", 50000), ("10.20.1.7", 4789), &vxlan);
+        let binding = Fact::Binding { ip: [10, 9, 0, 1].into(), mac: MACS.source };
+        let inner = Box::new(binding);
+        assert_eq!(facts(&frame), [Fact::Encapsulated { encapsulation: "vxlan".into(), inner }]);
+    }
+
+    #[test]
+    fn a_tower_of_packets_ends() {
+        let mut inside = vec![0; 8];
+        for _ in 0..40 {
+            inside = packet("10.0.0.1", "10.0.0.2", Protocol::IPV4, 9, &inside)[14..].to_vec();
+        }
+        let frame = packet("10.0.0.1", "10.0.0.2", Protocol::IPV4, 9, &inside);
+        let facts = facts(&frame);
+        let [Fact::Encapsulated { inner, .. }] = &facts[..] else { panic!("{facts:?}") };
+        assert!(matches!(&**inner, Fact::Oddity { what, .. } if what == "too many layers"));
+    }
+
+    #[test]
+    fn a_packet_cut_by_the_capture_is_not_held_against_its_sender() {
+        let frame = build::dhcp_discover(MACS.source, 7);
+        assert_eq!(oddities(&frame[..290]), ["cut short"]);
+        assert_eq!(oddities(&frame), [""; 0]);
+    }
+}
