@@ -45,6 +45,9 @@ pub const EXPLORE_LINGER: Duration = Duration::from_secs(4);
 pub const LISTEN_FOR_DHCP: Duration = Duration::from_secs(5);
 /// The ports that find a host behind a router which answers no echo.
 pub const DISCOVERY_PORTS: &[u16] = &[22, 80, 443, 445, 3389, 23, 8080, 9100];
+/// The ports that samples of `explore` are asked for beside the echo: every host behind a router has one
+/// of these open or closed, if it answers TCP at all.
+pub const EXPLORE_PORTS: &[u16] = &[443, 22];
 /// Chunks of `explore` that are sampled by TCP too; more would double a sweep's time.
 pub const MOST_EXPLORED_BY_TCP: usize = 4096;
 /// Routed addresses asked for every port although nothing answered from them: the first segments up
@@ -52,6 +55,8 @@ pub const MOST_EXPLORED_BY_TCP: usize = 4096;
 const MOST_FULL_PORTS: u128 = 1024;
 /// Addresses of one `Asked` that are listed one by one.
 const MOST_LISTED: usize = 65_536;
+/// Ports that ghosts are asked for.
+const GHOST_PORTS: usize = 3;
 /// Hop ladders go to one live address of each routed segment, this many segments at most.
 const MOST_LADDERS: usize = 64;
 /// How often newcomers are asked after the passes.
@@ -661,9 +666,9 @@ impl<'a> Conductor<'a> {
                     let name = join(name, "-tcp");
                     let targets = Targets::Addresses(samples);
                     let outcome =
-                        self.run(name, "tcp", station, targets, DISCOVERY_PORTS, 1, None)?;
+                        self.run(name, "tcp", station, targets, EXPLORE_PORTS, 1, None)?;
                     for (area, count) in &areas {
-                        self.asked_in_part(area, "tcp", DISCOVERY_PORTS, *count as u64, &outcome);
+                        self.asked_in_part(area, "tcp", EXPLORE_PORTS, *count as u64, &outcome);
                     }
                 }
                 self.explore_in_full(station, &chunks, name, probe)?;
@@ -1242,7 +1247,10 @@ impl<'a> Conductor<'a> {
     ) {
         let fragile = self.orders.observe_only();
         let mut by_prefix: BTreeMap<Prefix, Vec<IpAddr>> = BTreeMap::new();
-        for address in addresses.iter().filter(|a| !fragile.contains(**a)) {
+        let counted = |address: &&IpAddr| {
+            !fragile.contains(**address) && !crate::net::special::is_link_local(**address)
+        };
+        for address in addresses.iter().filter(counted) {
             let area = self
                 .territory
                 .full
@@ -1312,35 +1320,69 @@ impl<'a> Conductor<'a> {
             "icmp" => "ghosts-icmp",
             _ => "ghosts-icmpv6",
         };
-        self.run(name, probe, station, Targets::Addresses(all), &[0], 2, None)?;
-        for (area, ghosts) in ghosts {
-            self.judge_ghosts(&area, &ghosts, probe);
+        let targets = Targets::Addresses(all.clone());
+        self.run(name, probe, station, targets, &[0], 2, None)?;
+        let mut answering = false;
+        for (area, ghosts) in &ghosts {
+            answering |= self.judge_ghosts(area, ghosts, probe, probe);
+            // A hop ladder ends in an echo like any other.
+            if matches!(probe, "icmp" | "icmpv6") {
+                self.judge_ghosts(area, ghosts, probe, "traceroute");
+            }
+        }
+        // A firewall may answer every SYN in its hosts' names and keep quiet about echoes; on a link that
+        // takes somebody who answers ARP for them first.
+        let ports: Vec<u16> =
+            self.orders.profile.discovery.tcp_ports.0.iter().copied().take(GHOST_PORTS).collect();
+        let beyond = matches!(probe, "icmp" | "icmpv6");
+        if self.orders.uses(Method::Tcp) && !ports.is_empty() && (answering || beyond) {
+            let targets = Targets::Addresses(all.clone());
+            self.run(join(name, "-tcp"), "tcp", station, targets, &ports, 1, None)?;
+            for (area, ghosts) in &ghosts {
+                answering |= self.judge_ghosts(area, ghosts, "tcp", "tcp");
+            }
+        }
+        let ports: Vec<u16> =
+            self.orders.profile.discovery.udp_ports.0.iter().copied().take(1).collect();
+        if self.orders.uses(Method::Udp) && !ports.is_empty() && answering {
+            let targets = Targets::Addresses(all);
+            self.run(join(name, "-udp"), "udp", station, targets, &ports, 1, None)?;
+            for (area, ghosts) in &ghosts {
+                self.judge_ghosts(area, ghosts, "udp", "udp");
+            }
         }
         Ok(())
     }
 
     /// One answer may be a stranger's; all three from one MAC are somebody who answers for anything.
-    fn judge_ghosts(&mut self, area: &Area, ghosts: &[IpAddr], probe: &str) {
-        let mut answers = Vec::new();
+    /// Puts them down as ghosts of a method, and says whether they were.
+    fn judge_ghosts(
+        &mut self,
+        area: &Area,
+        ghosts: &[IpAddr],
+        by: &'static str,
+        method: &'static str,
+    ) -> bool {
+        let mut answers = BTreeMap::new();
         for (_, observation) in self.intake.log.iter() {
-            if let Fact::Answer { ip, mac, port: None, .. } = &observation.fact
+            if let Fact::Answer { ip, mac, .. } = &observation.fact
                 && observation.vantage == area.vantage
-                && observation.source.word() == probe
+                && observation.source.word() == by
                 && ghosts.contains(ip)
             {
-                answers.push((*ip, *mac, observation.frames.clone()));
+                answers.entry(*ip).or_insert((*mac, observation.frames.clone()));
             }
         }
-        let ips: BTreeSet<IpAddr> = answers.iter().map(|(ip, ..)| *ip).collect();
-        let macs: BTreeSet<Mac> = answers.iter().map(|(_, mac, _)| *mac).collect();
-        if ips.len() < ghosts.len() || ghosts.len() < 3 || macs.len() != 1 {
-            return;
+        let macs: BTreeSet<Mac> = answers.values().map(|(mac, _)| *mac).collect();
+        if answers.len() < ghosts.len() || ghosts.len() < 3 || macs.len() != 1 {
+            return false;
         }
         let at = self.now();
-        for (ip, mac, frames) in answers {
-            let fact = Fact::Ghost { prefix: area.prefix, ip, method: probe.to_owned(), mac };
+        for (ip, (mac, frames)) in answers {
+            let fact = Fact::Ghost { prefix: area.prefix, ip, method: method.to_owned(), mac };
             self.intake.note(at, area.vantage, Source::Sweep, fact, &frames);
         }
+        true
     }
 
     /// Runs one pass, unless an earlier part of this sweep did.
@@ -1637,6 +1679,14 @@ fn rounded(time: Duration) -> f64 {
 fn join(name: &'static str, suffix: &'static str) -> &'static str {
     match (name, suffix) {
         (name, "") => name,
+        ("ghosts", "-tcp") => "ghosts-tcp",
+        ("ghosts-ndp", "-tcp") => "ghosts-ndp-tcp",
+        ("ghosts-icmp", "-tcp") => "ghosts-icmp-tcp",
+        ("ghosts-icmpv6", "-tcp") => "ghosts-icmpv6-tcp",
+        ("ghosts", "-udp") => "ghosts-udp",
+        ("ghosts-ndp", "-udp") => "ghosts-ndp-udp",
+        ("ghosts-icmp", "-udp") => "ghosts-icmp-udp",
+        ("ghosts-icmpv6", "-udp") => "ghosts-icmpv6-udp",
         ("ndp", "-link-local") => "ndp-link-local",
         ("ndp-again", "-link-local") => "ndp-link-local-again",
         ("explore", "-tcp") => "explore-tcp",

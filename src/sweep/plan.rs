@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::candidates::{self, Seeds};
 use super::conductor::{
-    DISCOVERY_PORTS, EXPLORE_LINGER, LISTEN_FOR_DHCP, MOST_EXPLORED_BY_TCP, ROUNDS, full_port_areas,
+    DISCOVERY_PORTS, EXPLORE_LINGER, EXPLORE_PORTS, LISTEN_FOR_DHCP, MOST_EXPLORED_BY_TCP, ROUNDS,
+    full_port_areas,
 };
 use super::orders::Orders;
 use super::profile::Method;
@@ -187,7 +188,7 @@ impl Mine<'_> {
         let tcp = &orders.profile.discovery.tcp_ports.0;
         if orders.uses(Method::Tcp) && !tcp.is_empty() {
             if chunks <= MOST_EXPLORED_BY_TCP && samples > 0 {
-                add(steps, "explore-tcp", samples, DISCOVERY_PORTS.len(), 1, linger(1), false);
+                add(steps, "explore-tcp", samples, EXPLORE_PORTS.len(), 1, linger(1), false);
             }
             let in_full = full_port_areas(self.territory, self.station.id);
             if routed > in_full.count() {
