@@ -474,6 +474,19 @@ fn separators_titles_remarks_and_brackets_are_understood() {
 }
 
 #[test]
+fn a_folder_from_a_chinese_archive_is_understood() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let name = gb18030("接入单位.csv");
+    let text = gb18030("单位 编码,VALID-UNTIL\n430100,x\n");
+    fs::write(dir.path().join(std::ffi::OsStr::from_bytes(&name)), text).unwrap();
+    // An optional table may be there and hold nothing.
+    fs::write(dir.path().join("notices.csv"), "").unwrap();
+    let loaded = whole(dir.path());
+    assert_eq!(loaded.registry.units[0].unit, "430100");
+}
+
+#[test]
 fn a_name_of_another_table_gives_way_to_the_tables_own() {
     let dir = folder(&[
         ("units.csv", "单位编码,单位名称\n1,局\n".as_bytes()),
@@ -835,5 +848,53 @@ proptest! {
         bytes.truncate(cut % length);
         fs::write(&path, &bytes).unwrap();
         prop_assert!(read(&path).is_err());
+    }
+}
+
+// --- the page for users
+
+/// The generated part of `docs/registry.md`.
+fn reference() -> String {
+    let mut page = String::new();
+    for table in Table::ALL {
+        page += &format!("### `{}` {}\n\n", table.name(), table.chinese());
+        page += "| column | Chinese headings | words |\n|---|---|---|\n";
+        for column in table.columns() {
+            let key = match (table.key().contains(column), table.required().contains(column)) {
+                (true, _) => " (key)",
+                (false, true) => " (required)",
+                _ => "",
+            };
+            let mut headings = vec![column.chinese(table).to_owned()];
+            for alias in column.aliases() {
+                if *alias != column.chinese(table).to_lowercase() {
+                    headings.push((*alias).to_owned());
+                }
+            }
+            let words = column.words(table).into_iter().map(|(name, chinese)| {
+                let forms: Vec<&str> =
+                    std::iter::once(name).chain(chinese.iter().copied()).collect();
+                forms.join(" ")
+            });
+            let words = words.collect::<Vec<_>>().join(" · ");
+            page += &format!("| `{}`{key} | {} | {words} |\n", column.name(), headings.join("、"));
+        }
+        page += "\n";
+    }
+    page
+}
+
+#[test]
+fn the_page_for_users_lists_what_the_code_knows() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/registry.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (from, to) = ("<!-- generated: tables -->\n", "<!-- end -->");
+    let (head, rest) = page.split_once(from).unwrap();
+    let (_, tail) = rest.split_once(to).unwrap();
+    let expected = format!("{head}{from}\n{}{to}{tail}", reference());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(page == expected, "run this test with UPDATE_DOCS=1");
     }
 }

@@ -273,11 +273,12 @@ fn addresses(registry: &Registry, remarks: &mut Vec<Remark>) {
     for segment in &registry.segments {
         segments.get_or_insert_with(segment.prefix, Vec::new).push(&segment.unit);
     }
+    let known: HashSet<&str> = registry.units.iter().map(|unit| unit.unit.as_str()).collect();
     let is_outside = |unit: &str, ip: IpAddr| {
+        // Link-local addresses lie in no segment; an unknown unit is told already.
         !special::is_link_local(ip)
-            && !segments
-                .covering(Prefix::host(ip))
-                .any(|(_, units)| units.iter().any(|owner| *owner == unit))
+            && known.contains(unit)
+            && !segments.covering(Prefix::host(ip)).any(|(_, units)| units.contains(&unit))
     };
     let remark = |table: Table, entry: usize, unit: &str, ip: IpAddr| Remark {
         table,

@@ -5,7 +5,9 @@
 //! must be a fault, where it would swallow the rest of the file in silence.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::cell;
@@ -34,7 +36,7 @@ pub(super) fn read_folder(dir: &Path, intake: &mut Intake, digest: &mut Digest) 
                 continue;
             }
         };
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = path.file_name().map(name_of);
         let Some(name) = name.filter(|name| !name.starts_with(['.', '~'])) else { continue };
         let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         if !is_csv {
@@ -45,8 +47,8 @@ pub(super) fn read_folder(dir: &Path, intake: &mut Intake, digest: &mut Digest) 
             intake.fault(Fault::in_file(kind, None, &dir.to_string_lossy()));
             break;
         }
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        found.push((Table::of_name(&stem.unwrap_or_default()), name, path));
+        let stem = path.file_stem().map(name_of).unwrap_or_default();
+        found.push((Table::of_name(&stem), name, path));
     }
     found.sort();
     for (table, name, path) in found {
@@ -66,6 +68,16 @@ pub(super) fn read_folder(dir: &Path, intake: &mut Intake, digest: &mut Digest) 
                 intake.fault(Fault::in_file(kind, Some(table), &name));
                 intake.excused.push(table);
             }
+        }
+    }
+}
+
+/// A file's name. What was unpacked from a Chinese archive often has it in GB18030.
+fn name_of(name: &OsStr) -> String {
+    match name.to_str() {
+        Some(name) => name.to_owned(),
+        None => {
+            decode(name.as_bytes().to_vec()).unwrap_or_else(|_| name.to_string_lossy().into_owned())
         }
     }
 }
@@ -100,6 +112,9 @@ pub(super) fn read(text: &str, table: Table, file: &str, intake: &mut Intake) {
                 break;
             }
         }
+    }
+    if !headed && table.is_optional() {
+        return;
     }
     if !headed {
         sheet.fault(FaultKind::NoHeader, None);

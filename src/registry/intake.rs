@@ -130,7 +130,8 @@ pub(super) fn heading_name(table: Table, heading: &str) -> Option<&'static str> 
     column_of(table, &heading_key(heading)).map(|(column, _)| column.name())
 }
 
-/// A heading as it is compared: plain, lower case, without what stands in brackets or marks it as required.
+/// A heading as it is compared: plain, lower case, without blanks and dashes, and without what stands in
+/// brackets or marks it as required.
 fn heading_key(text: &str) -> String {
     let text = cell::plain(cell::trimmed(text));
     let text = match text.find(['(', '（', '【']) {
@@ -140,9 +141,7 @@ fn heading_key(text: &str) -> String {
     text.trim_matches(|c: char| c.is_whitespace() || c == '*')
         .to_lowercase()
         .split(|c: char| c.is_whitespace() || c == '-' || c == '_')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("_")
+        .collect()
 }
 
 /// The column that a heading names in this table, and whether by its own name there.
@@ -151,7 +150,8 @@ fn column_of(table: Table, key: &str) -> Option<(Column, bool)> {
         return None;
     }
     table.columns().iter().find_map(|column| {
-        if column.name() == key || column.chinese(table).to_lowercase() == key {
+        let is_name = column.name().bytes().filter(|byte| *byte != b'_').eq(key.bytes());
+        if is_name || column.chinese(table).to_lowercase() == key {
             return Some((*column, true));
         }
         column.aliases().contains(&key).then_some((*column, false))
@@ -233,7 +233,7 @@ impl OpenSheet<'_> {
                     std::iter::once(column.name()).chain(column.aliases().iter().copied())
                 });
                 let meant = cell::nearest(&key, names)
-                    .and_then(|name| column_of(table, name))
+                    .and_then(|name| column_of(table, &heading_key(name)))
                     .map(|(column, _)| column);
                 self.heading_fault(FaultKind::UnknownColumn { meant }, row, heading);
             }
