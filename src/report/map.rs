@@ -35,6 +35,9 @@ const PICKED: usize = 24;
 /// Segments that are drawn at all.
 const SEGMENTS: usize = 90;
 
+/// Segments that one gateway is joined to: more than a map has.
+const SEGMENTS_A_GATEWAY: usize = 4 * SEGMENTS;
+
 /// What the map comes to.
 pub(super) struct Map {
     /// One SVG each.
@@ -134,7 +137,10 @@ impl<'a> Plan<'a> {
         let mut gateways: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (place, segment) in result.segments.iter().enumerate() {
             for gateway in &segment.gateways {
-                gateways.entry(gateway).or_default().insert(place);
+                let places = gateways.entry(gateway).or_default();
+                if places.len() < SEGMENTS_A_GATEWAY {
+                    places.insert(place);
+                }
             }
         }
         let mut nodes = Vec::new();

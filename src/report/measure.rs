@@ -15,7 +15,7 @@ fn em(c: char) -> f64 {
         't' | 'f' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' | '\\' => 0.44,
         'm' | 'w' | 'M' | 'W' | '@' | '%' => 1.0,
         'A'..='Z' => 0.79,
-        c if c.is_ascii() => 0.65,
+        c if c.is_ascii() => 0.62,
         '…' => 1.0,
         c => match c.width() {
             Some(0) | None => 0.0,
@@ -68,7 +68,7 @@ mod tests {
         assert!(width("打印机", 10.0) > 30.0);
         let cut = fit("非常长的打印机名称 printer", 50.0, |text| width(text, 10.0));
         assert!(cut.ends_with('…') && width(&cut, 10.0) <= 50.0, "{cut}");
-        assert_eq!(fit_end("2001:db8::1:2:3", 45.0, |text| mono(text, 10.0)), "…:2:3");
+        assert_eq!(fit_end("2001:db8::1:2:3", 45.0, |text| mono(text, 10.0)), "…1:2:3");
         assert_eq!(fit("ok", 50.0, |text| width(text, 10.0)), "ok");
     }
 }

@@ -3,17 +3,22 @@
 //! A format gets a [`SweepResult`] and the texts of a language and writes itself. Text that came from
 //! the network is data here: it is escaped for HTML, defused for cells, and never taken for markup.
 
+mod csv;
 mod html;
 mod json;
 mod map;
+mod markdown;
 mod measure;
+mod ocsf;
 mod view;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 use std::io::{self, Write};
 
 use crate::audit::{Regulation, Sentences, say};
-use crate::result::Folder;
 use crate::result::v1::{FileDigest, SweepResult};
+use crate::result::{Folder, names};
 use crate::texts::Texts;
 
 /// One way of writing a result down.
@@ -30,7 +35,21 @@ pub trait Format: Sync {
 }
 
 /// Every format, in the order people see them.
-pub const ALL: &[&dyn Format] = &[&html::Html, &json::Json];
+pub const ALL: &[&dyn Format] = &[
+    &html::Html,
+    #[cfg(feature = "xlsx")]
+    &xlsx::Xlsx,
+    &csv::Csv,
+    &json::Json,
+    &markdown::Markdown,
+    &ocsf::Ocsf,
+];
+
+/// What a sweep writes beside its result: those of the contract that this build has.
+pub fn beside() -> impl Iterator<Item = &'static dyn Format> {
+    let names = [names::REPORT, names::FINDINGS, names::WORKBOOK];
+    ALL.iter().copied().filter(move |format| names.contains(&format.file_name()))
+}
 
 /// The format of a word.
 pub fn named(name: &str) -> Option<&'static dyn Format> {
@@ -68,4 +87,36 @@ pub fn retell(result: &SweepResult, texts: &Texts, regulation: &Regulation) -> S
     }
     texts.language().word().clone_into(&mut told.sweep.language);
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::texts::Language;
+
+    pub fn small() -> SweepResult {
+        crate::result::fixture::small()
+    }
+
+    #[test]
+    fn every_format_has_its_own_word_and_file() {
+        for (place, format) in ALL.iter().enumerate() {
+            for other in &ALL[place + 1..] {
+                assert_ne!(format.name(), other.name());
+                assert_ne!(format.file_name(), other.file_name());
+            }
+        }
+        assert!(beside().count() >= 2);
+    }
+
+    #[test]
+    fn every_format_writes_in_every_language() {
+        for language in Language::ALL {
+            for format in ALL {
+                let mut out = Vec::new();
+                format.write(&small(), &Texts::of(language), &mut out).unwrap();
+                assert!(!out.is_empty(), "{}", format.name());
+            }
+        }
+    }
 }

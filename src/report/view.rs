@@ -6,7 +6,8 @@ use fluent_bundle::FluentValue;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
-use crate::audit::Regulation;
+use crate::audit::{Regulation, rule};
+use crate::net::{Port, Transport, port};
 use crate::observe::Foreign;
 use crate::result::v1::{
     Confidence, Coverage, Device, EvidenceKind, Finding, Severity, Status, Subject, SweepResult,
@@ -16,6 +17,11 @@ use crate::texts::{Argument, Texts};
 /// The severities from the gravest.
 pub(super) const SEVERITIES: [Severity; 5] =
     [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+
+/// Bounds against a result that was made to be slow: no regulation and no device comes near them.
+const ARTICLES: usize = 200;
+const ARTICLES_A_FINDING: usize = 32;
+const FINDINGS_A_KEY: usize = 256;
 
 /// A result in a language.
 pub(super) struct View<'a> {
@@ -33,6 +39,9 @@ pub(super) struct ArticleRow {
     /// In the order of [`SEVERITIES`].
     pub counts: [usize; 5],
     pub total: usize,
+    /// Whether any rule of ours is about it, and there was a registry to hold it against. Without,
+    /// zero would say too much.
+    pub examined: bool,
 }
 
 impl<'a> View<'a> {
@@ -142,30 +151,47 @@ impl<'a> View<'a> {
     }
 
     pub fn by_article(&self) -> Vec<ArticleRow> {
-        let mut articles: BTreeSet<&str> = BTreeSet::new();
+        let mut counted: BTreeMap<&str, [usize; 5]> = BTreeMap::new();
         if let Some(regulation) = &self.regulation {
-            // Every article that a rule of the audit is about, so that zero can be read too.
-            articles.extend(
-                regulation.rules.values().flat_map(|rule| rule.articles.iter().map(String::as_str)),
-            );
+            // Every article that a rule is about, so that zero can be read too.
+            let articles = regulation.rules.values().flat_map(|rule| &rule.articles);
+            counted.extend(articles.map(|article| (article.as_str(), [0; 5])));
         }
-        articles.extend(self.counted().flat_map(|f| f.articles.iter().map(String::as_str)));
-        let mut rows: Vec<ArticleRow> = articles
+        for finding in self.counted() {
+            let articles: BTreeSet<&str> = finding.articles.iter().map(String::as_str).collect();
+            for article in articles.into_iter().take(ARTICLES_A_FINDING) {
+                add(counted.entry(article).or_default(), finding);
+            }
+        }
+        let mut rows: Vec<ArticleRow> = counted
             .into_iter()
-            .map(|article| {
-                let counts = tally(
-                    self.counted().filter(|f| f.articles.iter().any(|other| other == article)),
-                );
+            .map(|(article, counts)| {
+                let total = counts.iter().sum();
                 ArticleRow {
+                    examined: total > 0 || self.compared() && self.is_examined(article),
                     article: article.to_owned(),
                     gist: self.gist(article),
-                    total: counts.iter().sum(),
+                    total,
                     counts,
                 }
             })
             .collect();
         rows.sort_by_key(|row| (row.article.parse().unwrap_or(u32::MAX), row.article.clone()));
+        rows.truncate(ARTICLES);
         rows
+    }
+
+    /// Whether a rule that this program has is about an article.
+    fn is_examined(&self, article: &str) -> bool {
+        let rules = self.regulation.iter().flat_map(|regulation| &regulation.rules);
+        rules
+            .filter(|(_, texts)| texts.articles.iter().any(|other| other == article))
+            .any(|(name, _)| rule::ALL.iter().any(|rule| rule.name() == name.as_str()))
+    }
+
+    /// The name of a detail in words, or as the result has it.
+    pub fn detail(&self, key: &str) -> String {
+        self.texts.find(&format!("report-detail-{key}"), &[]).unwrap_or_else(|| shown(key))
     }
 
     /// The findings that count against a device, by their places in the result.
@@ -188,10 +214,10 @@ impl<'a> View<'a> {
 
     /// What a coverage row means for a negative.
     pub fn coverage_means(&self, row: &Coverage) -> Vec<String> {
-        let mut means = vec![self.say(if row.complete {
-            "report-coverage-complete"
-        } else {
-            "report-coverage-partial"
+        let mut means = vec![self.say(match row.complete {
+            _ if row.asked == 0 => "report-coverage-unasked",
+            true => "report-coverage-complete",
+            false => "report-coverage-partial",
         })];
         if row.ghosts > 0 {
             means.push(self.say("report-coverage-ghosts"));
@@ -293,13 +319,15 @@ pub(super) fn counts(finding: &Finding) -> bool {
 
 fn tally<'a>(findings: impl Iterator<Item = &'a Finding>) -> [usize; 5] {
     let mut counts = [0; 5];
-    for finding in findings {
-        let place = SEVERITIES.iter().position(|severity| *severity == finding.severity);
-        if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
-            *count += 1;
-        }
-    }
+    findings.for_each(|finding| add(&mut counts, finding));
     counts
+}
+
+fn add(counts: &mut [usize; 5], finding: &Finding) {
+    let place = SEVERITIES.iter().position(|severity| *severity == finding.severity);
+    if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+        *count += 1;
+    }
 }
 
 /// By address and MAC of the subject.
@@ -307,7 +335,10 @@ fn against(result: &SweepResult) -> Vec<Vec<usize>> {
     let mut by_key: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, finding) in result.findings.iter().enumerate().filter(|(_, f)| counts(f)) {
         for key in [&finding.subject.ip, &finding.subject.mac].into_iter().flatten() {
-            by_key.entry(key).or_default().push(place);
+            let places = by_key.entry(key).or_default();
+            if places.len() < FINDINGS_A_KEY {
+                places.push(place);
+            }
         }
     }
     result
@@ -393,6 +424,23 @@ pub(super) fn subject(subject: &Subject) -> String {
     let keys = [&subject.prefix, &subject.ip, &subject.port, &subject.mac];
     let keys: Vec<&str> = keys.into_iter().flatten().map(String::as_str).collect();
     keys.join(" · ")
+}
+
+/// A device's open ports with ranges drawn together: `tcp/22,80,8000-8010 udp/161`.
+pub(super) fn ports(device: &Device) -> String {
+    let mut by_transport: BTreeMap<Transport, Vec<u16>> = BTreeMap::new();
+    let mut others = BTreeSet::new();
+    for service in &device.services {
+        match service.port.parse::<Port>() {
+            Ok(port) => by_transport.entry(port.transport).or_default().push(port.number),
+            Err(_) => _ = others.insert(service.port.clone()),
+        }
+    }
+    let lists = by_transport
+        .into_iter()
+        .map(|(transport, numbers)| format!("{transport}/{}", port::ranges(&numbers)));
+    let lists: Vec<String> = lists.chain(others).collect();
+    lists.join(" ")
 }
 
 /// Frame numbers with runs drawn together: `3, 5-9`.

@@ -9,7 +9,7 @@ mod assemble;
 pub mod blank;
 pub mod evidence;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod folder;
 pub mod observations;
 mod read;

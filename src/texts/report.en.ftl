@@ -89,6 +89,7 @@ report-summary-findings = { $n ->
     [one] 1 finding, concerning { $devices } device(s) and { $segments } segment(s).
    *[other] { $n } findings, concerning { $devices } device(s) and { $segments } segment(s).
  }
+report-summary-uncompared = No registry was given: this is a map only. Nothing was compared, so there can be no findings against a registry.
 report-summary-none = No findings.
 report-summary-none-means = This holds as far as section 5 reaches: addresses, ports and times that were not asked about are not part of it.
 report-summary-waived = { $n ->
@@ -106,6 +107,7 @@ report-segments-seen = Segments
 report-services-seen = Open services
 report-unregistered-devices = Unregistered devices
 report-unregistered-segments = Unregistered segments
+report-article-unexamined = not examined in this sweep
 report-many-articles = A finding may concern several articles, so the articles may add up to more than the findings.
 
 # --- findings --------------------------------------------------------------------------------------
@@ -119,6 +121,7 @@ report-subject-ip = Address
 report-subject-mac = MAC
 report-subject-prefix = Prefix
 report-subject-port = Port
+report-of-unit = Unit
 report-rule = Rule
 report-confidence = Confidence
 report-refuted-by = What would refute it
@@ -211,6 +214,7 @@ report-asked = Asked
 report-answered = Answered
 report-excluded = Excluded
 report-ghosts = Ghosts
+report-coverage-unasked = Not asked, only listened to: what was not heard may still be there.
 report-coverage-complete = Asked to the end: what did not answer gave no answer to these questions at that time.
 report-coverage-partial = Not asked to the end: silence shows nothing here.
 report-coverage-ghosts = Addresses that cannot exist answered too: answers of that kind prove nothing alone here.
@@ -218,13 +222,14 @@ report-coverage-excluded = { $n ->
     [one] 1 address is excluded by the authorisation and was never asked.
    *[other] { $n } addresses are excluded by the authorisation and were never asked.
  }
+report-coverage-said = What it means
 report-calibrated = Calibration
 report-why-not = What was not done, and why
 report-ports-cut = { $ports } … ({ $n } ranges in all, see report.xlsx)
 
 # --- what was sent -------------------------------------------------------------------------------------
 report-sent = 6. What was sent
-report-sent-means = { $sent } frames were sent, { $received } received, { $dropped } dropped by the kernel. No address outside the scope, and none that is excluded, was ever a destination; our own canaries apart.
+report-sent-means = { $sent } frames were sent, { $received } received, { $dropped } dropped by the kernel. No address outside the scope, and none that is excluded, is ever a destination; link-wide broadcast and multicast and our own canaries apart.
 report-rate = Ceilings: { $pps } frames a second for the whole sweep, { $target } for one address.
 report-pass = Pass
 report-targets = Targets
@@ -260,3 +265,39 @@ report-value = Value
 report-truncated = (cut at the limit of a cell; in full in result.json)
 report-files-beside = File
 report-bytes = Bytes
+
+# --- details of findings, by their names in the result -------------------------------------------------------
+report-detail-addresses = Addresses
+report-detail-live = Live
+report-detail-reason = Reason
+report-detail-withdrawn_on = Withdrawn on
+report-detail-valid_until = Valid until
+report-detail-registered_as = Registered as
+report-detail-registered_mac = Registered MAC
+report-detail-approved_for = Approved for
+report-detail-changed = Changed
+report-detail-operator_owned = Operator's device
+report-detail-system = System
+report-detail-prefixes = Prefixes
+report-detail-lifetime = Router lifetime (s)
+report-detail-routes = Routes
+report-detail-rdnss = Resolvers (RDNSS)
+report-detail-segment = In segment
+report-detail-vendor = Vendor
+report-detail-hostnames = Host names
+report-detail-via = By way of
+report-detail-forwarding = Forwarding
+report-detail-rounds = Rounds
+report-detail-shows = Shows itself by
+report-detail-sources = Sources
+report-detail-on_link = On this link
+report-detail-gateways = Gateways
+report-detail-other_addresses = Other addresses
+report-detail-kind = Kind
+report-detail-peer = Peer
+report-detail-methods = Methods
+report-detail-public_addresses = Public addresses
+report-detail-why = Why
+report-detail-servers = Servers
+report-detail-routers = Routers offered
+report-detail-dns = Resolvers offered

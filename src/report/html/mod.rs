@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, context, escape_formatter};
 use ring::digest::{SHA256, digest};
 
 use super::view::{
-    SEVERITIES, View, counts, frame_list, name, number, plain, severity_word, some, time,
+    SEVERITIES, View, counts, frame_list, name, number, plain, ports, severity_word, some, time,
 };
 use super::{Format, map};
 use crate::result::names;
@@ -97,7 +97,7 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
                 .collect();
             context! {
                 number => row.article.clone(), article => view.article(&row.article), gist => row.gist,
-                cells, total => row.total,
+                cells, total => row.total, examined => row.examined,
             }
         })
         .collect();
@@ -244,7 +244,14 @@ fn facts(view: &View<'_>) -> Vec<Fact> {
         fact(view, "report-authorised-by", or_not_stated(&authorisation.authorised_by)),
         fact(view, "report-window", view.window()),
         fact(view, "report-signature", view.signature()),
-        mono(fact(view, "report-scope", some(view, &authorisation.scope, 40))),
+        mono(fact(
+            view,
+            "report-scope",
+            match authorisation.scope.as_slice() {
+                [] => view.say("report-not-stated"),
+                scope => some(view, scope, 40),
+            },
+        )),
         fact(view, "report-risk", view.risk()),
     ];
     for (key, list) in [
@@ -301,7 +308,7 @@ fn card(view: &View<'_>, finding: &Finding) -> Value {
         .detail
         .iter()
         .take(DETAILS)
-        .map(|(key, value)| context! { name => key.as_str(), value => shortened(&plain(value), 400) })
+        .map(|(key, value)| context! { name => view.detail(key), value => shortened(&plain(value), 400) })
         .collect();
     let excuses: Vec<Value> =
         view.excuses(finding).into_iter().map(|(name, value)| context! { name, value }).collect();
@@ -403,9 +410,7 @@ fn egresses(view: &View<'_>) -> Vec<Value> {
 }
 
 fn device(view: &View<'_>, place: usize, device: &Device) -> Value {
-    let mut services: Vec<String> =
-        device.services.iter().map(|service| service.port.clone()).collect();
-    services.dedup();
+    let services = ports(device);
     let called = device.registered_as.as_deref().or_else(|| match device.hostnames.len() {
         0 => None,
         _ => name(device),
@@ -416,13 +421,14 @@ fn device(view: &View<'_>, place: usize, device: &Device) -> Value {
         name => called,
         registered => device.registered_as.is_some(),
         hostnames => some(view, &hostnames, 4),
-        addresses => some(view, &device.addresses, 8),
+        addresses => device.addresses.iter().take(8).cloned().collect::<Vec<_>>(),
+        addresses_more => device.addresses.len().checked_sub(9).map(|n| view.count("report-and-more", n + 1)),
         claimed => some(view, &device.claimed_addresses, 4),
         macs => some(view, &device.macs, 4),
         vendor => device.vendor.clone(),
         kind => view.kind(device),
         roles => device.roles.join(", "),
-        services => if services.is_empty() { "—".to_owned() } else { some(view, &services, 12) },
+        services => if services.is_empty() { "—".to_owned() } else { services },
         findings => view.against(place).len(),
     }
 }
@@ -436,6 +442,8 @@ fn coverage(view: &View<'_>, row: &Coverage) -> Value {
     } else {
         row.ports.clone()
     };
+    // So that a line breaks between two ports and not inside one.
+    let ports = ports.replace(',', ", ");
     context! {
         prefix => row.prefix.clone(),
         vantage => row.vantage.clone(),
@@ -454,10 +462,9 @@ fn coverage(view: &View<'_>, row: &Coverage) -> Value {
 
 /// Shares of a hundred; what is there at all gets two, so that it is seen.
 fn bar(row: &Coverage) -> Vec<Value> {
-    let answered = row.answered.min(row.asked);
     let parts = [
-        ("answered", answered),
-        ("silent", row.asked - answered),
+        ("answered", row.answered),
+        ("silent", row.asked.saturating_sub(row.answered)),
         ("ghost", row.ghosts),
         ("excluded", row.excluded),
     ];
