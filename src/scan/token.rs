@@ -18,6 +18,9 @@
 //! | an ICMP error that quotes a datagram | source port, IP identification or flow label | log₂ n + 16 |
 //! | ARP, neighbour solicitation | nothing but the target: an answer counts only for what was asked | 0 |
 //!
+//! A UDP protocol that echoes nothing (TFTP, SSDP) has the eight bits of the port alone; such an answer
+//! counts only from an address and port that were asked.
+//!
 //! SipHash is a pseudo-random function under its key, at 70 million tokens a second and more. Keys are
 //! drawn from the system's randomness and split by HMAC-SHA-256, so the order gives nothing of the
 //! token away.

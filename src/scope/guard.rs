@@ -431,3 +431,81 @@ pub(super) fn solicited(target: Ipv6Addr) -> (Ipv6Addr, Mac) {
     let group = special::solicited_node(target);
     (group, Mac::of_ipv6_group(group))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn vantage() -> Vantage {
+        let own = |address: &str, prefix: &str| (ip(address), prefix.parse().unwrap());
+        Vantage {
+            id: VantageId(0),
+            mac: Mac([2, 0, 0, 0, 0, 5]),
+            addresses: vec![
+                own("10.20.1.5", "10.20.1.0/24"),
+                own("172.16.0.5", "172.16.0.0/24"),
+                own("fe80::5", "fe80::/64"),
+                own("fd20::5", "fd20::/64"),
+                own("2001:db8:7::5", "2001:db8:7::/64"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_target_is_asked_from_the_address_that_fits_it() {
+        for (target, expected) in [
+            ("10.20.1.9", Some("10.20.1.5")),
+            ("172.16.0.9", Some("172.16.0.5")),
+            ("172.31.0.9", Some("172.16.0.5")),
+            ("192.168.0.9", Some("172.16.0.5")),
+            ("169.254.7.7", Some("172.16.0.5")),
+            ("fe80::9", Some("fe80::5")),
+            ("fd20::9", Some("fd20::5")),
+            ("fd21::9", Some("fd20::5")),
+            ("2001:db8:9::9", Some("2001:db8:7::5")),
+        ] {
+            assert_eq!(vantage().source_for(ip(target)), expected.map(ip), "{target}");
+        }
+        let mut link_local_alone = vantage();
+        link_local_alone.addresses.retain(|(own, _)| own.to_string().starts_with("fe80"));
+        assert_eq!(link_local_alone.source_for(ip("2001:db8:9::9")), None);
+        assert_eq!(link_local_alone.source_for(ip("10.20.1.9")), None);
+    }
+
+    #[test]
+    fn what_is_on_link_is_so_by_the_longest_own_prefix() {
+        let on_link = |target: &str| vantage().on_link(ip(target)).map(|p| p.to_string());
+        assert_eq!(on_link("10.20.1.9").as_deref(), Some("10.20.1.0/24"));
+        assert_eq!(on_link("10.20.2.9"), None);
+        assert_eq!(on_link("169.254.7.7").as_deref(), Some("169.254.0.0/16"));
+        assert_eq!(on_link("fe80:0:0:1::9").as_deref(), Some("fe80:0:0:1::/64"));
+    }
+
+    #[test]
+    fn macs_of_excluded_and_fragile_stations_are_learnt_from_what_they_say() {
+        let rules = Rules {
+            scope: AddressSet::of(["10.20.0.0/16".parse().unwrap()]),
+            exclude: AddressSet::of(["10.20.1.66/32".parse().unwrap()]),
+            observe_only: AddressSet::of(["10.20.1.80/32".parse().unwrap()]),
+            risk: Risk::UNICAST,
+            window: None,
+            canaries: Vec::new(),
+            vantages: vec![vantage()],
+        };
+        let mut guard = Guard::new(rules, Timestamp::UNIX_EPOCH);
+        let mac = |last| Mac([2, 0, 0, 0, 0, last]);
+        guard.hear(ip("10.20.1.66"), mac(1));
+        guard.hear(ip("10.20.1.80"), mac(2));
+        guard.hear(ip("10.20.1.7"), mac(3));
+        // Whose excluded address hides in an IPv6 one, and who has no address of a station.
+        guard.hear(ip("64:ff9b::10.20.1.66"), mac(4));
+        guard.hear(ip("10.20.1.66"), Mac::BROADCAST);
+        assert_eq!([1, 2, 3, 4].map(|m| guard.is_excluded_mac(mac(m))), [true, false, false, true]);
+        assert_eq!([1, 2, 3, 4].map(|m| guard.is_fragile_mac(mac(m))), [false, true, false, false]);
+        assert!(!guard.is_excluded_mac(Mac::BROADCAST));
+    }
+}
