@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub use crate::wire::LinkType;
 pub use reader::Reader;
-pub use writer::{InterfaceDescription, Section, Writer};
+pub use writer::{InterfaceDescription, MAX_CUSTOM, Section, Writer};
 
 /// The most octets of a frame that are kept or believed: what libpcap and Wireshark allow too.
 pub const MAX_FRAME: u32 = 262_144;

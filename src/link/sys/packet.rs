@@ -40,11 +40,13 @@ impl PacketSocket {
     }
 
     /// A second name for the same socket.
+    #[cfg(feature = "pnet-io")]
     pub fn another(&self) -> io::Result<PacketSocket> {
         Ok(PacketSocket { fd: self.fd.try_clone()? })
     }
 
     /// Gives the descriptor away.
+    #[cfg(feature = "pnet-io")]
     pub fn into_fd(self) -> OwnedFd {
         self.fd
     }
@@ -99,6 +101,7 @@ impl PacketSocket {
     }
 
     /// Past the administrator's limit where we may (CAP_NET_ADMIN), up to it where not.
+    #[cfg(feature = "pnet-io")]
     pub fn set_receive_buffer(&self, octets: u32) -> io::Result<()> {
         let octets = octets.min(libc::c_int::MAX as u32) as libc::c_int;
         self.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &octets)
