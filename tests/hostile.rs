@@ -2,7 +2,7 @@
 //! headers that are right. Nothing may panic, hang or grow without bound.
 //!
 //! The seed is fixed, so a failure repeats; `JIEBEI_HOSTILE_SEED` and `JIEBEI_HOSTILE_FRAMES` change it
-//! and the number of frames for a longer run.
+//! and the number of frames for a longer run, `JIEBEI_PCAPS` reads the captures of another folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -98,7 +98,10 @@ fn number_of_frames() -> usize {
 }
 
 fn captures() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let folder = match std::env::var_os("JIEBEI_PCAPS") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures"),
+    };
     let mut captures: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
