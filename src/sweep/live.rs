@@ -88,7 +88,8 @@ impl Live {
                 }
                 self.routed.extend(&speaker.advertised);
             }
-            Fact::Querier { .. } => {
+            // One of IGMP says nothing about IPv6.
+            Fact::Querier { ip: IpAddr::V6(_), .. } => {
                 self.queriers.insert(vantage);
             }
             Fact::Lldp(neighbour) => self.station(vantage, neighbour.mac),
