@@ -92,8 +92,9 @@ pub enum Fact {
         protocol: String,
         what: String,
     },
-    /// A fact read inside a tunnel (`gre`, `erspan`, `vxlan`, `geneve`, `teredo`, `6in4` …): true of
-    /// the wire at its other end, never of this link. Stations in it are there, not here.
+    /// A fact read inside a tunnel (`gre`, `erspan`, `vxlan`, `geneve`, `teredo`, `6in4` …), or that a
+    /// relay passed on (`dhcp-relay`): true of the wire at the other end, never of this link. Stations
+    /// in it are there, not here.
     Encapsulated {
         encapsulation: String,
         inner: Box<Fact>,

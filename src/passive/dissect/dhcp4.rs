@@ -1,13 +1,14 @@
 //! DHCPv4 (RFC 2131, 2132, 3396, 3442, 4702): who gives addresses, and what clients say of themselves.
 //!
 //! Taken: offers, acknowledgements and refusals of servers; every message of clients with its
-//! options in their order; the binding that an acknowledgement makes, unless a relay stands
-//! between, for then the client is on another link. Left: lease times and transaction ids, which
+//! options in their order; the binding that an acknowledgement makes. An answer on its way to a relay,
+//! or to a client beyond a router, says nothing about this link: its prefix and binding are left.
+//! A client's message that a relay passes on is true of the relay's link, and marked so. Left: lease times and transaction ids, which
 //! differ every time; the file to boot from; passwords of relays.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Dissector, Facts, Packet, Wake, hex};
+use super::{Dissector, Facts, Packet, RELAY, Wake, hex};
 use crate::net::{Mac, Prefix};
 use crate::observe::{DhcpClient, DhcpServer, Fact, Foreign, Source};
 use crate::wire::WireError;
@@ -43,7 +44,7 @@ impl Dissector for Dhcp4 {
             (false, dhcp4::OFFER) => self.server(packet, ip.source, &message, "offer", facts),
             (false, dhcp4::ACK) => {
                 self.server(packet, ip.source, &message, "ack", facts);
-                self.bind(&message, facts);
+                self.bind(packet, &message, facts);
             }
             (false, dhcp4::NAK) => self.server(packet, ip.source, &message, "nak", facts),
             (true, dhcp4::OFFER | dhcp4::ACK | dhcp4::NAK) => {
@@ -71,30 +72,28 @@ impl Dhcp4 {
         if !mac.is_station() {
             self.odd(packet, facts, "client MAC that no station can have");
         }
-        if message.relay.is_unspecified() && packet.source.is_station() && mac != packet.source {
+        let is_relayed = !message.relay.is_unspecified();
+        if !is_relayed && packet.source.is_station() && mac != packet.source {
             self.odd(packet, facts, "client MAC is not the frame's source");
         }
         let options = &message.options;
         let text = |code| options.text(code).map(Foreign::from_bytes);
-        facts.put(
-            Source::Dhcp,
-            Fact::DhcpClient(DhcpClient {
-                mac,
-                message: word.to_owned(),
-                hostname: text(12),
-                fqdn: options.fqdn().map(|name| Foreign::from_bytes(&name)),
-                vendor_class: text(60),
-                parameters: options
-                    .get(55)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|&code| u16::from(code))
-                    .collect(),
-                options: options.order.iter().map(|&code| u16::from(code)).collect(),
-                client_id: options.get(61).map(hex),
-                requested: options.address(50).map(IpAddr::V4),
-            }),
-        );
+        let client = DhcpClient {
+            mac,
+            message: word.to_owned(),
+            hostname: text(12),
+            fqdn: options.fqdn().map(|name| Foreign::from_bytes(&name)),
+            vendor_class: text(60),
+            parameters: wide(options.get(55).unwrap_or_default()),
+            options: wide(&options.order),
+            client_id: options.get(61).map(hex),
+            requested: options.address(50).map(IpAddr::V4),
+        };
+        let fact = Fact::DhcpClient(client);
+        match is_relayed {
+            true => facts.inside(RELAY).put(Source::Dhcp, fact),
+            false => facts.put(Source::Dhcp, fact),
+        }
     }
 
     fn server(
@@ -122,7 +121,7 @@ impl Dhcp4 {
         let given = [message.yours, message.client].into_iter().find(|ip| !ip.is_unspecified());
         let prefix = given
             .zip(mask.flatten())
-            .filter(|(_, length)| *length > 0)
+            .filter(|(_, length)| *length > 0 && is_for_this_link(packet, message))
             .map(|(address, length)| Prefix::of(address.into(), length));
         facts.put(
             Source::Dhcp,
@@ -142,14 +141,29 @@ impl Dhcp4 {
         );
     }
 
-    fn bind(&self, message: &Message, facts: &mut Facts<'_>) {
+    fn bind(&self, packet: &Packet<'_>, message: &Message, facts: &mut Facts<'_>) {
         if let Some(ip) = specified(message.yours)
             && let Some(mac) = message.client_mac.filter(|mac: &Mac| mac.is_station())
-            && message.relay.is_unspecified()
+            && is_for_this_link(packet, message)
         {
             facts.put(Source::Dhcp, Fact::Binding { ip, mac });
         }
     }
+}
+
+/// Whether an answer reaches its client in this frame: it goes to everybody, or to the client's MAC.
+/// Where the link shows no MACs, one that is on its way from a server to a relay is told by its port.
+fn is_for_this_link(packet: &Packet<'_>, message: &Message) -> bool {
+    let to_client = packet.ports.is_some_and(|(_, to)| to == 68);
+    match packet.destination {
+        Mac::ZERO => to_client && message.relay.is_unspecified(),
+        destination if destination.is_group() => to_client,
+        destination => message.client_mac == Some(destination),
+    }
+}
+
+fn wide(codes: &[u8]) -> Vec<u16> {
+    codes.iter().map(|&code| u16::from(code)).collect()
 }
 
 fn specified(address: Ipv4Addr) -> Option<IpAddr> {
@@ -173,7 +187,13 @@ mod tests {
         message.resize(236, 0);
         message.extend_from_slice(&[0x63, 0x82, 0x53, 0x63]);
         message.extend_from_slice(options);
-        datagram(("10.20.1.2", 67), ("255.255.255.255", 68), &message)
+        let mut frame = datagram(("10.20.1.2", 67), ("255.255.255.255", 68), &message);
+        frame[..6].copy_from_slice(&[0xff; 6]);
+        frame
+    }
+
+    fn binds(frame: &[u8]) -> bool {
+        facts(frame).contains(&Fact::Binding { ip: [10, 20, 1, 9].into(), mac: CLIENT })
     }
 
     const ACK: [u8; 24] =
@@ -194,15 +214,30 @@ mod tests {
         assert_eq!((found.mac, found.message.as_str()), (OURS, "ack"));
         assert_eq!(found.prefix, Some("10.20.1.0/24".parse().unwrap()));
         assert_eq!(found.routers, [IpAddr::from([10, 20, 1, 1])]);
-        let bound = Fact::Binding { ip: [10, 20, 1, 9].into(), mac: CLIENT };
-        assert!(facts(&frame).contains(&bound));
+        assert!(binds(&frame));
     }
 
     #[test]
-    fn a_client_behind_a_relay_is_not_on_this_link() {
-        let frame = message(2, [10, 30, 1, 1], &ACK);
-        assert_eq!(server(&frame).relay, Some([10, 30, 1, 1].into()));
-        assert!(!facts(&frame).iter().any(|fact| matches!(fact, Fact::Binding { .. })));
+    fn an_answer_on_its_way_to_a_relay_or_router_says_nothing_of_this_link() {
+        // From the relay to its client: on the client's link.
+        let mut frame = message(2, [10, 20, 1, 1], &ACK);
+        assert_eq!(server(&frame).relay, Some([10, 20, 1, 1].into()));
+        assert!(binds(&frame) && server(&frame).prefix.is_some());
+        frame[..6].copy_from_slice(&CLIENT.0);
+        assert!(binds(&frame) && server(&frame).prefix.is_some());
+        // To the MAC of a relay or router: the client is beyond.
+        frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+        assert!(!binds(&frame));
+        assert_eq!(server(&frame).prefix, None);
+    }
+
+    #[test]
+    fn a_client_whose_message_a_relay_passes_on_is_on_the_relays_link() {
+        let frame = message(1, [10, 30, 1, 1], &[53, 1, 1]);
+        let facts = facts(&frame);
+        let [Fact::Encapsulated { encapsulation, inner }] = &facts[..] else { panic!("{facts:?}") };
+        assert_eq!(encapsulation, "dhcp-relay");
+        assert!(matches!(&**inner, Fact::DhcpClient(client) if client.mac == CLIENT));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! themselves.
 //!
 //! Taken: advertisements, replies and reconfigurations of servers, messages of clients, both also out
-//! of relays' envelopes. Left: times, transaction ids, the addresses given (one for each client),
+//! of relays' envelopes; what a relay passes on from a client is true of the relay's link, and marked
+//! so. Left: times, transaction ids, the addresses given (one for each client),
 //! authentication.
 
-use super::{Dissector, Facts, Packet, Wake, hex};
+use super::{Dissector, Facts, Packet, RELAY, Wake, hex};
 use crate::net::Mac;
 use crate::observe::{DhcpClient, DhcpServer, Fact, Foreign, Source};
 use crate::wire::WireError;
@@ -66,20 +67,21 @@ impl Dissector for Dhcp6 {
             _ => return ended,
         };
         let (_, class) = message.vendor_class.clone().unwrap_or_default();
-        facts.put(
-            Source::Dhcpv6,
-            Fact::DhcpClient(DhcpClient {
-                mac: client_mac(packet, &message),
-                message: client.to_owned(),
-                hostname: None,
-                fqdn: message.fqdn.as_deref().map(Foreign::new),
-                vendor_class: (!class.is_empty()).then(|| Foreign::from_bytes(&class)),
-                parameters: message.requested,
-                options: message.order,
-                client_id: message.client_duid.as_deref().map(hex),
-                requested: message.addresses.first().map(|&address| address.into()),
-            }),
-        );
+        let fact = Fact::DhcpClient(DhcpClient {
+            mac: client_mac(packet, &message),
+            message: client.to_owned(),
+            hostname: None,
+            fqdn: message.fqdn.as_deref().map(Foreign::new),
+            vendor_class: (!class.is_empty()).then(|| Foreign::from_bytes(&class)),
+            parameters: message.requested,
+            options: message.order,
+            client_id: message.client_duid.as_deref().map(hex),
+            requested: message.addresses.first().map(|&address| address.into()),
+        });
+        match message.relay {
+            Some(_) => facts.inside(RELAY).put(Source::Dhcpv6, fact),
+            None => facts.put(Source::Dhcpv6, fact),
+        }
         ended
     }
 }
@@ -114,7 +116,8 @@ mod tests {
         relayed.extend_from_slice(&[0, 9, 0, 10]);
         relayed.extend_from_slice(&inner);
         let frame = datagram(("fd00::1", 547), ("fd00::2", 547), &relayed);
-        let [Fact::DhcpClient(client)] = &facts(&frame)[..] else { panic!() };
+        let [Fact::Encapsulated { inner, .. }] = &facts(&frame)[..] else { panic!() };
+        let Fact::DhcpClient(client) = &**inner else { panic!() };
         assert_eq!(client.mac, Mac([2, 0, 0, 0, 0, 9]));
     }
 

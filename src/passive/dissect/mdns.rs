@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Dissector, Facts, Packet, Wake};
+use super::{Dissector, Facts, Packet, Wake, speaker};
 use crate::observe::{Fact, Foreign, Source};
 use crate::wire::WireError;
 use crate::wire::dns::{Message, RecordData, Section, reverse};
@@ -36,6 +36,10 @@ impl Dissector for Mdns {
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
         let (Some(ip), Some((PORT, _))) = (packet.ip, packet.ports) else { return Ok(()) };
+        // RFC 6762 §11: what does not come from this link is to be ignored.
+        if !speaker::is_from_link(&ip, packet) {
+            return Ok(());
+        }
         let message = Message::read(packet.payload)?;
         let (records, ended) = message.records();
         let mut names: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();

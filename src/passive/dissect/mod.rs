@@ -38,6 +38,9 @@ use crate::net::Mac;
 use crate::observe::{Fact, Source};
 use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
 
+/// The word for what a DHCP relay passes on from the clients of its link.
+const RELAY: &str = "dhcp-relay";
+
 /// Every dissector, in the order in which they are asked.
 pub const ALL: &[&dyn Dissector] = &[
     &traffic::Traffic,

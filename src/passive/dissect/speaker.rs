@@ -1,4 +1,4 @@
-//! What the routing protocols' dissectors share.
+//! What the dissectors of protocols that stay on a link share.
 
 use super::Packet;
 use crate::net::Mac;
