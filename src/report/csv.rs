@@ -8,7 +8,7 @@
 use std::io::{self, Write};
 
 use super::Format;
-use super::view::{View, confidence_word, plain, severity_word, shown, status_word};
+use super::view::{View, plain, shown};
 use crate::observe::Foreign;
 use crate::result::names;
 use crate::result::v1::{Finding, SweepResult};
@@ -83,9 +83,9 @@ fn row(finding: &Finding, result: &SweepResult) -> Vec<String> {
     vec![
         finding.id.clone(),
         finding.rule.clone(),
-        severity_word(finding.severity).to_owned(),
-        confidence_word(finding.confidence).to_owned(),
-        status_word(finding.status).to_owned(),
+        finding.severity.word().to_owned(),
+        finding.confidence.word().to_owned(),
+        finding.status.word().to_owned(),
         or_empty(&finding.unit),
         finding.articles.join(";"),
         finding.title.clone(),

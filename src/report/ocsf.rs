@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Format;
-use super::view::{View, kind_word, status_word};
+use super::view::{View, kind_word};
 use crate::result::v1::{Confidence, Device, Finding, Severity, Status, SweepResult};
 use crate::texts::Texts;
 
@@ -226,7 +226,7 @@ fn compliance(view: &View<'_>, finding: &Finding) -> Value {
             "unit": finding.unit,
             "subject": subject,
             "detail": finding.detail,
-            "status": status_word(finding.status),
+            "status": finding.status.word(),
             "refuted_by": finding.refuted_by,
             "notice": finding.notice,
             "evidence": finding.evidence.iter().map(|evidence| evidence.summary.clone()).collect::<Vec<_>>(),

@@ -63,19 +63,19 @@ impl<'a> View<'a> {
     }
 
     pub fn severity(&self, severity: Severity) -> String {
-        self.say(&format!("report-severity-{}", severity_word(severity)))
+        self.say(&format!("report-severity-{}", severity.word()))
     }
 
     pub fn confidence(&self, confidence: Confidence) -> String {
-        self.say(&format!("report-confidence-{}", confidence_word(confidence)))
+        self.say(&format!("report-confidence-{}", confidence.word()))
     }
 
     pub fn confidence_means(&self, confidence: Confidence) -> String {
-        self.say(&format!("report-confidence-{}-means", confidence_word(confidence)))
+        self.say(&format!("report-confidence-{}-means", confidence.word()))
     }
 
     pub fn status(&self, status: Status) -> String {
-        self.say(&format!("report-status-{}", status_word(status)))
+        self.say(&format!("report-status-{}", status.word()))
     }
 
     pub fn evidence_kind(&self, kind: EvidenceKind) -> String {
@@ -363,34 +363,6 @@ pub(super) fn number(n: u64) -> FluentValue<'static> {
     match i32::try_from(n) {
         Ok(n) => n.into(),
         Err(_) => n.to_string().into(),
-    }
-}
-
-pub(super) fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::High => "high",
-        Severity::Medium => "medium",
-        Severity::Low => "low",
-        Severity::Info => "info",
-    }
-}
-
-pub(super) fn confidence_word(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Proved => "proved",
-        Confidence::Corroborated => "corroborated",
-        Confidence::Indicated => "indicated",
-        Confidence::Hint => "hint",
-    }
-}
-
-pub(super) fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::Open => "open",
-        Status::Acknowledged => "acknowledged",
-        Status::Waived => "waived",
-        Status::Resolved => "resolved",
     }
 }
 

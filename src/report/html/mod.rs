@@ -11,9 +11,7 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{AutoEscape, Environment, context, escape_formatter};
 use ring::digest::{SHA256, digest};
 
-use super::view::{
-    SEVERITIES, View, counts, frame_list, name, number, plain, ports, severity_word, some, time,
-};
+use super::view::{SEVERITIES, View, counts, frame_list, name, number, plain, ports, some, time};
 use super::{Format, map};
 use crate::result::names;
 use crate::result::v1::{Coverage, Device, Evidence, Finding, Segment, SweepResult};
@@ -83,7 +81,7 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
         .zip(severity_counts)
         .map(|(severity, count)| {
             let shown = findings.iter().any(|finding| finding.severity == *severity);
-            context! { word => severity_word(*severity), name => view.severity(*severity), count, shown }
+            context! { word => severity.word(), name => view.severity(*severity), count, shown }
         })
         .collect();
     let articles: Vec<Value> = view
@@ -93,7 +91,7 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
             let cells: Vec<Value> = SEVERITIES
                 .iter()
                 .zip(row.counts)
-                .map(|(severity, count)| context! { word => severity_word(*severity), count })
+                .map(|(severity, count)| context! { word => severity.word(), count })
                 .collect();
             context! {
                 number => row.article.clone(), article => view.article(&row.article), gist => row.gist,
@@ -315,7 +313,7 @@ fn card(view: &View<'_>, finding: &Finding) -> Value {
     let articles: Vec<String> = finding.articles.iter().map(|a| view.article(a)).collect();
     let more = finding.evidence.len().saturating_sub(EVIDENCE);
     context! {
-        word => severity_word(finding.severity),
+        word => finding.severity.word(),
         severity => view.severity(finding.severity),
         title => if finding.title.is_empty() { finding.rule.clone() } else { finding.title.clone() },
         article_words => finding.articles.join(" "),
