@@ -18,7 +18,7 @@ pub fn run(conduct: &Conduct, arguments: RegistryArguments) -> Result<Exit, Fail
         RegistryCommand::Convert { registry, out } => {
             let loaded = load(conduct, &registry)?;
             registry::convert(&loaded, &out)
-                .map_err(|fault| Failure::in_part(fault.to_string()))?;
+                .map_err(|fault| Failure::in_part(fault.sentence(&conduct.texts)))?;
             conduct.tell(&conduct.say(
                 "cli-registry-converted",
                 &[("out", out.display().to_string().into()), ("rows", rows(&loaded).into())],
@@ -27,7 +27,7 @@ pub fn run(conduct: &Conduct, arguments: RegistryArguments) -> Result<Exit, Fail
         }
         RegistryCommand::Template { dir } => {
             registry::template(&dir, conduct.texts.language())
-                .map_err(|fault| Failure::in_part(fault.to_string()))?;
+                .map_err(|fault| Failure::in_part(fault.sentence(&conduct.texts)))?;
             let arguments = [("dir", dir.display().to_string().into())];
             conduct.tell(&conduct.say("cli-registry-template", &arguments));
             Ok(Exit::Done)
