@@ -783,6 +783,136 @@ fn the_index_answers_for_its_day() {
     assert_eq!(later.notices("1", &whole_host).count(), 0);
 }
 
+#[test]
+fn every_rule_may_be_waived() {
+    for rule in jiebei::audit::rule::ALL {
+        assert!(registry::schema::RULES.contains(&rule.name()), "{}", rule.name());
+    }
+}
+
+// --- no model is lost on the way
+
+/// Prose as a cell can hold it: no blanks at the ends, no apostrophe before it.
+fn prose() -> impl Strategy<Value = String> {
+    "[-=+@|%a-zA-Z0-9 ,;:/\"'#.单位編〔〕，；（）é€]{1,16}"
+        .prop_map(|text| text.trim().trim_start_matches('\'').trim().to_owned())
+        .prop_filter("empty", |text| !text.is_empty())
+}
+
+fn some_prose() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(prose())
+}
+
+fn some_day() -> impl Strategy<Value = Option<jiff::civil::Date>> {
+    let day = (1950i16..2200, 1i8..=12, 1i8..=28);
+    proptest::option::of(day.prop_map(|(y, m, d)| jiff::civil::date(y, m, d)))
+}
+
+fn an_ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        (0x0a00_0000u32..0x0aff_ffff).prop_map(|n| IpAddr::V4(n.into())),
+        any::<u64>().prop_map(|n| IpAddr::V6((0xfd00u128 << 112 | u128::from(n)).into())),
+    ]
+}
+
+fn a_registry() -> impl Strategy<Value = registry::Registry> {
+    use jiebei::net::{Mac, Port, Prefix};
+    use jiebei::registry::model::*;
+    let unit = (prose(), some_prose(), some_prose(), some_day());
+    let asset = (
+        prose(),
+        proptest::collection::btree_set(an_ip(), 0..3),
+        proptest::collection::btree_set(any::<[u8; 5]>(), 0..3),
+        some_prose(),
+        any::<bool>(),
+    );
+    let segment = (an_ip(), 8u8..=32, proptest::option::of(1u16..4095), some_day(), some_prose());
+    let notice = (proptest::option::of(an_ip()), any::<u16>(), some_day());
+    (
+        proptest::collection::vec(unit, 1..4),
+        proptest::collection::vec(asset, 0..8),
+        proptest::collection::btree_map(any::<u8>(), segment, 0..6),
+        proptest::collection::vec(notice, 0..3),
+    )
+        .prop_map(|(units, assets, segments, notices)| {
+            let mut registry = registry::Registry::default();
+            for (at, (name, contact, phone, withdrawn_on)) in units.into_iter().enumerate() {
+                registry.units.push(Unit {
+                    unit: format!("0{at}"),
+                    name: Some(name),
+                    level: Some(Level::County),
+                    parent: None,
+                    status: UnitStatus::Active,
+                    withdrawn_on,
+                    contact,
+                    phone,
+                });
+            }
+            let owner = |at: usize| format!("0{}", at % registry.units.len());
+            for (at, (name, ip, mac, system, online)) in assets.into_iter().enumerate() {
+                registry.assets.push(Asset {
+                    unit: owner(at),
+                    name: format!("{name}{at}"),
+                    ip: ip.into_iter().collect(),
+                    mac: mac.into_iter().map(|[a, b, c, d, e]| Mac([2, a, b, c, d, e])).collect(),
+                    kind: online.then_some(AssetKind::Phone),
+                    system,
+                    status: if online { OnlineStatus::Online } else { OnlineStatus::Retired },
+                    approval: None,
+                });
+            }
+            for (at, (ip, length, vlan, valid_until, purpose)) in segments.into_values().enumerate()
+            {
+                let prefix = Prefix::of(ip, length);
+                if registry.segments.iter().all(|other| other.prefix != prefix) {
+                    registry.segments.push(Segment {
+                        unit: owner(at),
+                        prefix,
+                        purpose,
+                        vlan,
+                        registration: vlan.map(|_| Registration::Closed),
+                        approval: None,
+                        valid_from: None,
+                        valid_until,
+                    });
+                }
+            }
+            for (at, (ip, port, until)) in notices.into_iter().enumerate() {
+                let service = |ip| SubjectRef::Service(ip, Port::udp(port.max(1)));
+                registry.notices.push(ChangeNotice {
+                    unit: owner(at),
+                    notice: format!("n{at}"),
+                    kind: NoticeKind::Outage,
+                    subject: ip.map(service).into_iter().collect(),
+                    from: None,
+                    until,
+                    approval: None,
+                });
+            }
+            registry
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_model_survives_every_format(model in a_registry()) {
+        let dir = tempfile::tempdir().unwrap();
+        let loaded = Loaded {
+            registry: model.clone(),
+            warnings: Vec::new(),
+            sha256: String::new(),
+            source: String::new(),
+        };
+        for out in ["r.json", "r.xlsx", "r"] {
+            let out = dir.path().join(out);
+            registry::convert(&loaded, &out).unwrap();
+            prop_assert_eq!(&whole(&out).registry, &model, "{}", out.display());
+        }
+    }
+}
+
 // --- no bytes make a reader panic
 
 fn a_workbook() -> Vec<u8> {
