@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::View;
+use crate::audit::view::{View, primary};
 use crate::inventory::{Device, DeviceKey, in_time};
+use crate::net::special;
 use crate::observe::{DhcpServer, Fact, ObservationId};
 use crate::registry::model::Role;
 
@@ -98,7 +99,13 @@ fn rogue<'a>(answer: &DhcpServer, view: &View<'a>) -> Option<(Uuid, IpAddr, Opti
     Some((key, answer.ip, device))
 }
 
-fn found(rule: &'static str, key: Uuid, one: Gathered<'_>, view: &View<'_>) -> Found {
+fn found(rule: &'static str, key: Uuid, mut one: Gathered<'_>, view: &View<'_>) -> Found {
+    // DHCPv6 answers from a link-local address; people know the device by another.
+    if one.subject.ip.is_some_and(special::is_link_local)
+        && let Some(known) = one.device.and_then(|device| primary(device.addresses()))
+    {
+        one.subject.ip = Some(known);
+    }
     let mut found = match one.device {
         Some(device) => Found::of_device(rule, device),
         None => Found {

@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::{Registered, View};
+use crate::audit::view::{Registered, View, primary};
 use crate::inventory::{Device, Role};
 use crate::observe::{Fact, ObservationId, RouterAdvertisement};
 use crate::registry::model;
@@ -60,7 +63,9 @@ fn found(
     shown: &[(ObservationId, &RouterAdvertisement)],
     view: &View<'_>,
 ) -> Option<Found> {
-    let ip = shown.iter().map(|(_, ra)| ra.router).min()?;
+    // An advertisement comes from a link-local address; people know the device by another.
+    let routers: BTreeSet<IpAddr> = shown.iter().map(|(_, ra)| ra.router).collect();
+    let ip = primary(device.addresses()).or(routers.first().copied())?;
     let mut prefixes: Vec<_> = shown
         .iter()
         .flat_map(|(_, ra)| &ra.prefixes)
@@ -79,6 +84,7 @@ fn found(
     let mut found = Found::of_device(rule, device)
         .unit(view.wire_of(device))
         .subject(Subject { ip: Some(ip), mac: device.macs.first().copied(), ..Subject::default() })
+        .detail("routers", texts(&routers))
         .detail("prefixes", texts(prefixes.iter().take(32)))
         .detail("lifetime", lifetime);
     if !routes.is_empty() {
