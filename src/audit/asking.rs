@@ -178,7 +178,8 @@ impl<'a> Asking<'a> {
                 silence.asked.extend(shown);
             }
         };
-        let resolved = self.done(ip, resolution, Some(&hearing));
+        // Only where an address is on the link is its resolution asked.
+        let resolved = self.done(ip, resolution, Some(&view.inventory.hearing));
         let is_resolved = !resolved.is_empty();
         add(resolution, resolved);
         add(echo, self.done(ip, echo, None));

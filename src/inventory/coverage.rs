@@ -12,8 +12,10 @@ use crate::observe::{Fact, Log, VantageId};
 pub struct Coverage {
     pub prefix: Prefix,
     pub vantage: VantageId,
-    /// Each method's word with whether it came to its end.
+    /// Each method's word with whether it came to its end with what it was meant to ask.
     pub methods: BTreeMap<String, bool>,
+    /// Whether a method asked every address of the prefix to its end.
+    pub whole: bool,
     pub ports: BTreeSet<Port>,
     /// Addresses asked by the method that asked most.
     pub asked: u64,
@@ -24,9 +26,10 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Whether every method came to its end.
+    /// Whether every address that may be asked was asked to the end: by one method at least all of
+    /// them, by the others all that they were meant for.
     pub fn is_complete(&self) -> bool {
-        self.methods.values().all(|&complete| complete)
+        self.whole && self.methods.values().all(|&complete| complete)
     }
 }
 
@@ -34,6 +37,7 @@ impl Coverage {
 struct Gathered {
     /// For each method and what it asked: whether any asking of it came to its end.
     methods: BTreeMap<(String, Vec<Port>), bool>,
+    whole: bool,
     asked: u64,
     excluded: u64,
     ghosts: BTreeSet<IpAddr>,
@@ -52,7 +56,9 @@ pub(super) fn coverage(
                 let one = gathered.entry((asked.prefix, observation.vantage)).or_default();
                 let mut ports = asked.ports.clone();
                 ports.sort_unstable();
-                *one.methods.entry((asked.method.clone(), ports)).or_default() |= asked.complete;
+                *one.methods.entry((asked.method.clone(), ports)).or_default() |=
+                    asked.complete || !asked.addresses.is_empty();
+                one.whole |= asked.complete && asked.addresses.is_empty();
                 one.asked = one.asked.max(asked.asked);
                 one.excluded = one.excluded.max(asked.excluded);
             }
@@ -87,6 +93,7 @@ pub(super) fn coverage(
                 prefix,
                 vantage,
                 methods,
+                whole: one.whole,
                 ports,
                 asked: one.asked,
                 answered,

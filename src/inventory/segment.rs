@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::fold::Links;
 use super::{Context, Device, in_time};
 use crate::net::{Family, Prefix, PrefixMap, special};
-use crate::observe::{Fact, Log, ObservationId, RoutingProtocol, Source, VantageId};
+use crate::observe::{Fact, Log, ObservationId, RoutingProtocol, VantageId};
 
 /// A prefix in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,19 +87,23 @@ pub(super) fn segments(
             if special::is_link_local(binding.ip) {
                 continue;
             }
-            let only_hop = binding.sources.iter().all(|source| {
-                matches!(source, Source::Traceroute | Source::Forwarding | Source::Traffic)
-            });
             let known = reach.longest(binding.ip).map(|(prefix, ())| prefix);
-            // What only passed something on may be anywhere; what lies beyond an egress is the internet.
-            if only_hop && known.is_none() && !context.scope.contains(binding.ip) {
+            // What stands beyond routers and outside the scope was not asked; it only passed something on
+            // or refused it, and is the way to the internet more often than not.
+            if !binding.on_link && known.is_none() && !context.scope.contains(binding.ip) {
                 continue;
             }
             let prefix = known.unwrap_or_else(|| customary(binding.ip));
             of.insert(prefix);
             let segment = gathered.entry(prefix).or_default();
-            let source =
-                if only_hop { SegmentSource::Traceroute } else { SegmentSource::LiveAddresses };
+            let answered = |id: &ObservationId| {
+                log.get(*id).is_some_and(|one| matches!(one.fact, Fact::Answer { .. }))
+            };
+            let source = if binding.on_link || binding.observations.iter().any(answered) {
+                SegmentSource::LiveAddresses
+            } else {
+                SegmentSource::Traceroute
+            };
             segment.sources.entry(source).or_default().extend(&binding.observations);
             if binding.on_link {
                 segment.on_link.extend(&binding.vantages);
