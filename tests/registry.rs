@@ -501,6 +501,14 @@ fn a_name_of_another_table_gives_way_to_the_tables_own() {
 
 /// A workbook with a text in one of its members replaced.
 fn rewritten(workbook: &[u8], member: &str, from: &str, to: &str) -> Vec<u8> {
+    changed(workbook, member, |text| {
+        assert!(text.contains(from), "{text}");
+        text.replace(from, to)
+    })
+}
+
+/// A workbook with one of its members changed.
+fn changed(workbook: &[u8], member: &str, change: impl Fn(String) -> String) -> Vec<u8> {
     use std::io::{Cursor, Read, Write};
     let mut old = zip::ZipArchive::new(Cursor::new(workbook)).unwrap();
     let mut new = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -510,8 +518,7 @@ fn rewritten(workbook: &[u8], member: &str, from: &str, to: &str) -> Vec<u8> {
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
         if name == member {
-            assert!(text.contains(from), "{text}");
-            text = text.replace(from, to);
+            text = change(text);
         }
         new.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         new.write_all(text.as_bytes()).unwrap();
@@ -562,6 +569,32 @@ fn a_workbook_that_swells_is_refused_before_it_is_parsed() {
     archive.finish().unwrap();
     assert!(fs::metadata(&path).unwrap().len() < 4 << 20);
     assert!(matches!(errors(&path)[..], [FaultKind::Swells { .. }]));
+}
+
+#[test]
+fn a_workbook_made_to_fill_the_memory_is_refused_before_it_is_parsed() {
+    let workbook = a_workbook();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.xlsx");
+    let sst = "xl/sharedStrings.xml";
+    let sheet = "xl/worksheets/sheet2.xml";
+    let long = "x".repeat(3 << 20);
+    for (member, from, to) in [
+        (sst, "uniqueCount=\"", "uniqueCount=\"99999999999"),
+        (sst, "uniqueCount=\"", "uniqueCount = '+1000000000' a=\""),
+        (sst, "<si>", &format!("<si>{long}")),
+        (sheet, "<sheetData>", &format!("<sheetData a=\"{long}\">")),
+        (sheet, "<sheetData>", &format!("<sheetData><![CDATA[{long}]]>")),
+        (sheet, "<sheetData>", "<sheetData a=\"<><><>\">"),
+        (sheet, "<sheetData>", "<sheetData>\0"),
+    ] {
+        fs::write(&path, rewritten(&workbook, member, from, to)).unwrap();
+        let kinds = errors(&path);
+        assert!(
+            matches!(kinds[..], [FaultKind::BadWorkbook { .. } | FaultKind::Swells { .. }]),
+            "{kinds:?}"
+        );
+    }
 }
 
 // --- NetBox
@@ -956,6 +989,38 @@ proptest! {
         for content in [bytes, format!("{{\"units\": [{text}").into_bytes()] {
             fs::write(&path, content).unwrap();
             let _ = read(&path);
+        }
+    }
+
+    #[test]
+    fn no_change_within_a_workbook_makes_it_panic(
+        member in prop_oneof![
+            Just("xl/worksheets/sheet2.xml"),
+            Just("xl/worksheets/sheet6.xml"),
+            Just("xl/sharedStrings.xml"),
+            Just("xl/styles.xml"),
+            Just("xl/workbook.xml"),
+        ],
+        at in any::<prop::sample::Index>(),
+        text in "[-A-Z0-9a-z<>=\"'&;:/ .]{0,12}",
+        cut in 0usize..12,
+    ) {
+        thread_local! {
+            static WORKBOOK: Vec<u8> = a_workbook();
+        }
+        let workbook = WORKBOOK.with(Clone::clone);
+        let changed = changed(&workbook, member, |old| {
+            let mut characters: Vec<char> = old.chars().collect();
+            let at = at.index(characters.len());
+            let end = (at + cut).min(characters.len());
+            characters.splice(at..end, text.chars());
+            characters.into_iter().collect()
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry.xlsx");
+        fs::write(&path, changed).unwrap();
+        if let Err(refused) = read(&path) {
+            let _ = registry::draw(&refused.faults, &Texts::of(Language::Zh), 60);
         }
     }
 

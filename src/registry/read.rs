@@ -22,7 +22,7 @@ pub const MOST_BYTES: u64 = 512 << 20;
 /// Of a workbook's sheets, unpacked.
 pub const MOST_UNPACKED_BYTES: u64 = 1536 << 20;
 /// Of all else in a workbook, unpacked; its texts are held in memory.
-pub const MOST_SHARED_BYTES: u64 = 384 << 20;
+pub const MOST_SHARED_BYTES: u64 = 192 << 20;
 /// Of one table; a sheet of Excel ends at 1,048,576.
 pub const MOST_ROWS: u64 = 2_000_000;
 /// Of one table: the contract's widest has fifteen.

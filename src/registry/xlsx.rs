@@ -60,15 +60,118 @@ fn survey(file: &mut File) -> Result<(), FaultKind> {
         if member.size() > *left {
             return Err(FaultKind::Swells { most_bytes });
         }
+        let is_xml = member.name().is_ok_and(|name| {
+            let name = name.to_ascii_lowercase();
+            name.ends_with(".xml") || name.ends_with(".rels")
+        });
+        let damaged =
+            |why: &str| FaultKind::BadWorkbook { why: Foreign::new(&format!("{at}: {why}")) };
         let mut counted = member.take(left.saturating_add(1));
-        let real = io::copy(&mut counted, &mut io::sink())
-            .map_err(|error| FaultKind::BadWorkbook { why: Foreign::new(&error.to_string()) })?;
+        let mut scan = Scan::default();
+        let copied = if is_xml {
+            io::copy(&mut counted, &mut scan)
+        } else {
+            io::copy(&mut counted, &mut io::sink())
+        };
+        let real = copied.map_err(|error| damaged(&error.to_string()))?;
         if real > *left {
             return Err(FaultKind::Swells { most_bytes });
+        }
+        // The shortest entry is longer than this, and `calamine` makes room for as many as are declared.
+        const LEAST_ENTRY: u64 = 8;
+        if scan.declared.saturating_mul(LEAST_ENTRY) > real.max(1024) {
+            return Err(damaged("uniqueCount"));
         }
         *left = left.saturating_sub(real);
     }
     Ok(())
+}
+
+/// What stands between two marks of a member's XML, watched while it is unpacked: a text, a tag or an
+/// attribute without end would be held in memory whole.
+#[derive(Default)]
+struct Scan {
+    place: Place,
+    /// Octets since the place was entered.
+    length: usize,
+    /// How much of `uniqueCount` has been met; all of it: a number may follow.
+    met: usize,
+    number: u64,
+    /// The largest `uniqueCount`.
+    declared: u64,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Text,
+    /// Behind `<`.
+    Open,
+    Tag,
+    /// Within a tag, between quotes of this kind.
+    Quoted(u8),
+}
+
+impl Scan {
+    /// A cell has 32,767 characters at most, each of up to nine octets where it is written as a reference.
+    const MOST: usize = 1 << 20;
+    const DECLARATION: &[u8] = b"uniqueCount";
+
+    fn step(&mut self, byte: u8) -> Result<(), &'static str> {
+        self.length = self.length.saturating_add(1);
+        if self.length > Scan::MOST {
+            return Err("a text without end");
+        }
+        let next = match (self.place, byte) {
+            (_, 0) => return Err("NUL"),
+            (Place::Text, b'<') => Place::Open,
+            // Comments, document types and CDATA have their own ends; no program writes them here.
+            (Place::Open, b'!') => return Err("<!"),
+            (Place::Open | Place::Tag, b'>') => Place::Text,
+            (Place::Open | Place::Tag, b'"' | b'\'') => Place::Quoted(byte),
+            (Place::Open | Place::Tag | Place::Quoted(_), b'<') => return Err("<"),
+            (Place::Open, _) => Place::Tag,
+            (Place::Quoted(quote), byte) if quote == byte => Place::Tag,
+            (place, _) => place,
+        };
+        if self.place == Place::Text || next == Place::Text {
+            self.length = if next == self.place { self.length } else { 0 };
+        }
+        if next != Place::Text {
+            self.count(byte);
+        }
+        self.place = next;
+        Ok(())
+    }
+
+    /// Follow `uniqueCount="123"`.
+    fn count(&mut self, byte: u8) {
+        match Scan::DECLARATION.get(self.met) {
+            Some(expected) if *expected == byte => self.met = self.met.saturating_add(1),
+            Some(_) => self.met = usize::from(byte == b'u'),
+            None if byte.is_ascii_digit() => {
+                let digit = u64::from(byte.saturating_sub(b'0'));
+                self.number = self.number.saturating_mul(10).saturating_add(digit);
+                self.declared = self.declared.max(self.number);
+            }
+            None if byte.is_ascii_whitespace()
+                || (matches!(byte, b'=' | b'"' | b'\'' | b'+') && self.number == 0) => {}
+            None => (self.met, self.number) = (0, 0),
+        }
+    }
+}
+
+impl io::Write for Scan {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            self.step(*byte).map_err(io::Error::other)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn sheets(file: File, name: &str, intake: &mut Intake) -> Result<(), FaultKind> {
