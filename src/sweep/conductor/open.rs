@@ -1,0 +1,127 @@
+//! Opening a sweep: links first, then the record, then the capabilities go; foreign bytes are read last.
+
+use super::*;
+
+impl<'a> Conductor<'a> {
+    pub(super) fn open(
+        orders: &'a Orders,
+        mut head: v1::Sweep,
+        registry_json: Option<Vec<u8>>,
+        reporter: &'a mut dyn Reporter,
+    ) -> Result<Conductor<'a>, SweepError> {
+        let at = |path: &std::path::Path| {
+            let path = path.display().to_string();
+            move |cause| SweepError::Io { path, cause }
+        };
+        privilege::create_folder(&orders.out).map_err(at(&orders.out))?;
+        let digest = checkpoint::digest(orders);
+        let mut state = State::fresh(&head, digest);
+        let mut log = Log::default();
+        let spool_path = checkpoint::spool_path(&orders.out);
+        let spool = if orders.resume {
+            (state, log) = State::load(&orders.out, digest)?;
+            head.id = state.id.clone();
+            head.started_at = state.started_at.clone();
+            Spool::reopen(&spool_path).map_err(at(&spool_path))?
+        } else {
+            Spool::create(&spool_path).map_err(at(&spool_path))?
+        };
+        let _ = std::fs::File::open(&spool_path).and_then(|f| privilege::give_to_owner(&f));
+        let mut tape = Tape::new(spool, orders.addresses_of_interest());
+        tape.recall(state.questions());
+
+        let started_at = Timestamp::now();
+        let began = Instant::now();
+        let rules = rules(orders);
+        let vantages = rules.vantages.clone();
+        let rate = orders.profile.rate;
+        let ceilings =
+            Ceilings { packets_per_second: rate.packets_per_second, per_target: rate.per_target };
+        let mut fence = Fence::new(Guard::new(rules, started_at), ceilings);
+        fence.resume(state.fragile.iter().copied());
+        let mut receivers = Vec::new();
+        let options = link::Options::default();
+        for station in &orders.stations {
+            let (transmit, receive) = match orders.io {
+                Some(io) => link::open(&station.interface, io, &options)?,
+                None => {
+                    let (halves, io, why) = link::open_or_fall_back(&station.interface, &options)?;
+                    if let Some(why) = why {
+                        head.notices.push(v1::SweepNotice {
+                            code: "io-fallback".into(),
+                            text: format!("{}: {io}: {why}", station.interface),
+                        });
+                    }
+                    halves
+                }
+            };
+            fence.add_link(station.id, transmit);
+            receivers.push((station.id, receive));
+        }
+        let recogniser = match &state.recogniser {
+            Some(record) => Recogniser::of_record(record)?,
+            None => {
+                let ports = SourcePorts::of_this_machine();
+                Recogniser::new(SweepKey::random()?, ports, &vantages)
+            }
+        };
+        let held = recogniser.ports().hold();
+        let record = recogniser.record();
+        let seed = record.key.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        if let Some(path) = &orders.record {
+            let head = record::Head::new(
+                head.clone(),
+                orders.stations.iter().map(recorded).collect(),
+                orders.profile.audit.severity.clone(),
+                tape.interest(),
+            );
+            let recorder = Recorder::create(path, &head, registry_json.as_deref());
+            tape.recorder = Some(recorder.map_err(at(path))?);
+        }
+        privilege::drop_for(&orders.out)?;
+
+        let tape = Arc::new(Mutex::new(tape));
+        let sending = Arc::clone(&tape);
+        fence.on_sent(Box::new(move |vantage, now, bytes| {
+            let at = started_at.checked_add(now).unwrap_or(started_at);
+            lock(&sending).sent(vantage, at, bytes, bytes.len() as u32);
+        }));
+        let own = orders.stations.iter().map(|station| station.mac).collect();
+        let intake = Intake::new(log, Arc::clone(&tape), own);
+        let mut conductor = Conductor {
+            territory: orders.territory(Vec::new()),
+            orders,
+            reporter,
+            head,
+            started_at,
+            world: LiveWorld::new(fence, receivers, began),
+            recogniser,
+            intake,
+            tape,
+            state,
+            why_not: BTreeMap::new(),
+            asked: Vec::new(),
+            port_scanned: BTreeSet::new(),
+            echoed: BTreeSet::new(),
+            solicited: BTreeSet::new(),
+            steered: BTreeSet::new(),
+            explored: AddressSet::default(),
+            learnt: BTreeSet::new(),
+            saved: Instant::now(),
+            dhcp_until: Duration::ZERO,
+            seed: seed.unwrap_or_default(),
+            _held: held,
+        };
+        conductor.recall_asked();
+        Ok(conductor)
+    }
+
+    /// What an earlier part of this sweep asked, from its log.
+    pub(super) fn recall_asked(&mut self) {
+        for (_, observation) in self.intake.log.iter() {
+            if let Fact::Asked(asked) = &observation.fact {
+                self.asked.push((observation.vantage, asked.clone()));
+            }
+        }
+    }
+}
