@@ -71,6 +71,12 @@ impl Builder {
         sightings.via.insert(via);
     }
 
+    /// An address whose link shows no MAC (frame relay, raw IP in a capture).
+    pub fn bind_without_mac(&mut self, ip: IpAddr, id: ObservationId, seen: &Observation) {
+        self.see(id, seen);
+        self.bindings.entry((ip, None)).or_default().add(id, seen);
+    }
+
     pub fn has(&self, ip: IpAddr) -> bool {
         self.bindings.keys().any(|&(bound, _)| bound == ip)
     }

@@ -373,11 +373,27 @@ fn put(
         if keys.is_empty() && !links.own_addresses.contains(&ip) {
             heard.insert(ip);
         }
+    } else if let Some(ip) = without_mac(observation).filter(|ip| special::is_host(*ip)) {
+        let key = stands.station(ip).map_or(DeviceKey::Address(ip), DeviceKey::Station);
+        devices.of(key).bind_without_mac(ip, id, observation);
+        keys.insert(key);
     }
     for key in keys {
         details(devices.of(key), id, observation, links);
     }
     stations(id, observation, links, devices);
+}
+
+/// The address of a station that speaks for itself on a link which shows no MACs.
+fn without_mac(observation: &Observation) -> Option<IpAddr> {
+    let (ip, mac) = match &observation.fact {
+        Fact::RouterAdvertisement(ra) => (ra.router, ra.mac),
+        Fact::RoutingSpeaker(speaker) => (speaker.ip, speaker.mac),
+        Fact::DhcpServer(server) if server.relay.is_none() => (server.ip, server.mac),
+        Fact::Name { ip, mac, .. } => (*ip, *mac),
+        _ => return None,
+    };
+    (mac == Mac::ZERO).then_some(ip)
 }
 
 /// Where an IP header's source belongs: to the station that uses it, or beyond the router it came by.
