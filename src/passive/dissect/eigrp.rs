@@ -25,6 +25,9 @@ impl Dissector for Eigrp {
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
         let Some(ip) = packet.ip else { return Ok(()) };
         let (eigrp, ended) = eigrp::Eigrp::read(packet.payload)?;
+        if !speaker::is_from_link(&ip, packet) {
+            return ended;
+        }
         let mut speaker = RoutingSpeaker {
             group: Some(u32::from(eigrp.autonomous_system)),
             advertised: eigrp.routes,

@@ -35,6 +35,10 @@ impl Dissector for Rip {
             }
             _ => return Ok(()),
         };
+        // To a neighbour that is named it goes by unicast, with the hop limit the system starts from.
+        if !speaker::is_from_link(&ip, packet) && !matches!(ip.hop_limit, 2 | 32 | 64 | 128) {
+            return ended;
+        }
         let mut speaker = RoutingSpeaker {
             advertised: rip.routes,
             ..speaker::of(RoutingProtocol::Rip, rip.version, &ip, packet)

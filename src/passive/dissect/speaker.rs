@@ -1,7 +1,6 @@
 //! What the dissectors of protocols that stay on a link share.
 
 use super::Packet;
-use crate::net::Mac;
 use crate::observe::{RoutingProtocol, RoutingSpeaker};
 use crate::wire::Ip;
 
@@ -13,8 +12,7 @@ pub(super) fn is_from_link(ip: &Ip<'_>, packet: &Packet<'_>) -> bool {
         || matches!(ip.hop_limit, 1 | 255)
 }
 
-/// A speaker of whom only the protocol is known. The MAC is that of the frame where the packet was
-/// sent on this link, for else it is a router's on the way.
+/// A speaker of whom only the protocol is known.
 pub(super) fn of(
     protocol: RoutingProtocol,
     version: u8,
@@ -25,7 +23,7 @@ pub(super) fn of(
         protocol,
         version,
         ip: ip.source,
-        mac: if is_from_link(ip, packet) { packet.source } else { Mac::ZERO },
+        mac: packet.source,
         router_id: None,
         group: None,
         priority: None,
