@@ -70,7 +70,22 @@ impl Cable {
         ));
         run(&format!("ip -n {a} link set va up"));
         run(&format!("ip -n {b} link set vb up"));
+        cable.wait_until_running();
         cable
+    }
+
+    /// A link that is up runs only a moment later, and until then what goes by the queueing
+    /// discipline is thrown away without a word.
+    fn wait_until_running(&self) {
+        let running = || {
+            let runs = interfaces::interfaces().unwrap();
+            runs.iter().filter(|interface| !interface.loopback).all(|interface| interface.running)
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !(self.in_a(running) && self.in_b(running)) {
+            assert!(Instant::now() < deadline, "the cable does not run");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn in_a<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
@@ -384,6 +399,7 @@ fn an_interface_that_goes_down_says_so_and_is_heard_again_when_it_is_up() {
         assert!(matches!(opened, Err(LinkError::Down { .. })), "{opened:?}");
 
         run(&format!("ip -n {} link set vb up", cable.b));
+        cable.wait_until_running();
         let (mut other, _) = cable.open_a(Io::Ring);
         other.queue(&numbered(9)).unwrap();
         other.flush().unwrap();
@@ -715,6 +731,38 @@ fn files_belong_to_who_called_sudo() {
         }
         assert_eq!(fs::metadata(&folder).unwrap().uid(), 0, "it was there before");
     }
+}
+
+/// Root without capabilities could not write into a user's folder, so it becomes that user.
+#[test]
+fn a_sweep_into_a_users_folder_goes_on_as_that_user() {
+    if let Some(folder) = std::env::var_os("JIEBEI_TEST_USERS_FOLDER") {
+        let folder = PathBuf::from(folder);
+        privilege::drop_for(&folder).unwrap();
+        File::create(folder.join("result.json")).unwrap();
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        for line in ["Uid:\t4711\t4711\t4711", "Gid:\t4712\t4712\t4712", "Groups:\t \n"] {
+            assert!(status.contains(line), "{line}: {status}");
+        }
+        for set in ["CapPrm", "CapEff", "CapAmb"] {
+            assert!(status.contains(&format!("{set}:\t0000000000000000")), "{status}");
+        }
+        return;
+    }
+    if !is_root() {
+        return;
+    }
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let (scratch, folder) = scratch("out");
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(&folder).unwrap();
+    chown(&folder, Some(4711), Some(4712)).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_sweep_into_a_users_folder_goes_on_as_that_user"]);
+    child.env("JIEBEI_TEST_USERS_FOLDER", &folder).stdout(Stdio::null());
+    assert!(child.status().unwrap().success());
+    let made = fs::metadata(folder.join("result.json")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (4711, 4712));
 }
 
 /// A measurement, not a check: `cargo test --release --test link -- --ignored --nocapture`.

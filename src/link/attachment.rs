@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::LinkError;
 use super::interfaces::{self, Interface, NetlinkError};
@@ -19,27 +19,24 @@ const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 const ETHERTYPE_VLAN: [u8; 2] = [0x81, 0x00];
 
+/// The kernel tells of carriers once a second at most (net/core/link_watch.c).
+const SETTLING: Duration = Duration::from_millis(1200);
+
 impl Attachment {
     /// The interface of this name, if it carries Ethernet frames and is up.
+    ///
+    /// One that was set up just now runs only a moment later, and the kernel throws away what is
+    /// sent before, by libpnet without a word. So it gets that moment; where it has no
+    /// carrier at all it is taken as it is: a cable may be plugged in later.
     pub fn find(name: &str) -> Result<Attachment, LinkError> {
-        let all = interfaces::interfaces().map_err(|error| match error {
-            NetlinkError::System { what, source } => LinkError::of(name, what, source),
-            NetlinkError::Changing { .. } => {
-                LinkError::of(name, "reading the interfaces", io::ErrorKind::ResourceBusy.into())
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let interface = look_up(name)?;
+            if interface.running || Instant::now() >= deadline {
+                return Ok(Attachment { interface });
             }
-        })?;
-        let interface = all
-            .into_iter()
-            .find(|interface| interface.name == name)
-            .ok_or_else(|| LinkError::NoInterface { interface: name.to_owned() })?;
-        if !interface.is_ethernet() && !interface.loopback {
-            let hardware = interface.hardware;
-            return Err(LinkError::NotEthernet { interface: name.to_owned(), hardware });
+            thread::sleep(Duration::from_millis(20));
         }
-        if !interface.up {
-            return Err(LinkError::Down { interface: name.to_owned() });
-        }
-        Ok(Attachment { interface })
     }
 
     pub fn name(&self) -> &str {
@@ -92,4 +89,25 @@ impl Attachment {
         }
         explained
     }
+}
+
+fn look_up(name: &str) -> Result<Interface, LinkError> {
+    let all = interfaces::interfaces().map_err(|error| match error {
+        NetlinkError::System { what, source } => LinkError::of(name, what, source),
+        NetlinkError::Changing { .. } => {
+            LinkError::of(name, "reading the interfaces", io::ErrorKind::ResourceBusy.into())
+        }
+    })?;
+    let interface = all
+        .into_iter()
+        .find(|interface| interface.name == name)
+        .ok_or_else(|| LinkError::NoInterface { interface: name.to_owned() })?;
+    if !interface.is_ethernet() && !interface.loopback {
+        let hardware = interface.hardware;
+        return Err(LinkError::NotEthernet { interface: name.to_owned(), hardware });
+    }
+    if !interface.up {
+        return Err(LinkError::Down { interface: name.to_owned() });
+    }
+    Ok(interface)
 }
