@@ -105,16 +105,21 @@ fn dissected(swept: &Swept) -> BTreeMap<u64, String> {
     let output = output.expect("tshark runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut frames = BTreeMap::new();
-    let mut number = 0;
+    let mut frames: BTreeMap<u64, String> = BTreeMap::new();
+    // A frame's comments stand before its head.
+    let (mut number, mut comments) = (0, None);
     for line in text.lines() {
+        if line == "Packet comments" {
+            comments = Some(String::new());
+        }
         let head = line.strip_prefix("Frame ").and_then(|rest| rest.split_once(':'));
         if let Some(new) = head.and_then(|(number, _)| number.parse().ok()) {
             number = new;
+            frames.insert(number, comments.take().unwrap_or_default());
         }
-        let frame: &mut String = frames.entry(number).or_default();
-        frame.push_str(line);
-        frame.push('\n');
+        let of_frame = comments.as_mut().unwrap_or_else(|| frames.entry(number).or_default());
+        of_frame.push_str(line);
+        of_frame.push('\n');
     }
     frames
 }
