@@ -35,6 +35,16 @@ impl Conduct {
         }
     }
 
+    /// A line of what was asked for, on stdout. Who closed the pipe has read enough.
+    pub fn put(&self, line: impl std::fmt::Display) -> Result<(), Failure> {
+        match writeln!(anstream::stdout(), "{line}") {
+            Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::in_part(fault.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What failed; said under `--quiet` too.
     pub fn complain(&self, failure: &Failure) {
         if self.log_format == LogFormat::Json {

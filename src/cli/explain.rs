@@ -13,7 +13,8 @@ pub fn run(conduct: &Conduct, arguments: ExplainArguments) -> Result<Exit, Failu
         .ok_or_else(|| Failure::in_part(conduct.say("cli-no-regulation", &[])))?;
     let Some(wanted) = arguments.rule else {
         for (name, rule) in &regulation.rules {
-            println!("{name:<30} {:<9} {}", rule.severity.word(), rule.title.of(language));
+            let title = rule.title.of(language);
+            conduct.put(format_args!("{name:<30} {:<9} {title}", rule.severity.word()))?;
         }
         return Ok(Exit::Done);
     };
@@ -23,19 +24,17 @@ pub fn run(conduct: &Conduct, arguments: ExplainArguments) -> Result<Exit, Failu
         let arguments = [("word", shown.into()), ("known", known.join(" ").into())];
         return Err(Failure::usage(conduct.say("cli-explain-unknown", &arguments)));
     };
-    println!("{name}: {}\n", rule.title.of(language));
-    println!("{}: {}", conduct.say("cli-explain-severity", &[]), rule.severity.word());
-    println!("{} ({}):", regulation.title.of(language), regulation.document);
+    conduct.put(format_args!("{name}: {}\n", rule.title.of(language)))?;
+    let severity = conduct.say("cli-explain-severity", &[]);
+    conduct.put(format_args!("{severity}: {}", rule.severity.word()))?;
+    conduct.put(format_args!("{} ({}):", regulation.title.of(language), regulation.document))?;
     for number in &rule.articles {
         if let Some(article) = regulation.articles.get(number) {
             let numbered = conduct.say("cli-explain-article", &[("number", number.clone().into())]);
-            println!("  {numbered}: {}", article.gist.of(language));
+            conduct.put(format_args!("  {numbered}: {}", article.gist.of(language)))?;
         }
     }
-    println!(
-        "\n{}:\n  {}",
-        conduct.say("cli-explain-remediation", &[]),
-        rule.remediation.of(language)
-    );
+    let head = conduct.say("cli-explain-remediation", &[]);
+    conduct.put(format_args!("\n{head}:\n  {}", rule.remediation.of(language)))?;
     Ok(Exit::Done)
 }

@@ -13,15 +13,13 @@ pub fn run(conduct: &Conduct, arguments: ProfileArguments) -> Result<Exit, Failu
     match arguments.command {
         ProfileCommand::List => list(conduct),
         ProfileCommand::Show { name } => {
-            print!("{}", text_of(conduct, &name)?);
+            conduct.put(text_of(conduct, &name)?.trim_end_matches('\n'))?;
             Ok(Exit::Done)
         }
         ProfileCommand::Check { file, trust } => {
             let profile = load(conduct, &file)?;
-            println!(
-                "{}",
-                conduct.say("cli-profile-good", &[("name", profile.name.clone().into())])
-            );
+            let name = [("name", profile.name.clone().into())];
+            conduct.put(conduct.say("cli-profile-good", &name))?;
             match signature_state(conduct, &profile, trust.as_deref())? {
                 SignatureState::Invalid => {
                     Err(Failure::usage(conduct.say("sweep-signature-invalid", &[])))
@@ -32,9 +30,9 @@ pub fn run(conduct: &Conduct, arguments: ProfileArguments) -> Result<Exit, Failu
         ProfileCommand::Keygen => {
             let (private, public) = profile::keygen().map_err(|fault| bad_key(conduct, &fault))?;
             conduct.tell(&conduct.say("cli-profile-key-private", &[]));
-            println!("{private}");
+            conduct.put(private)?;
             conduct.tell(&conduct.say("cli-profile-key-public", &[]));
-            println!("{public}");
+            conduct.put(public)?;
             Ok(Exit::Done)
         }
         ProfileCommand::Sign { file, key } => {
@@ -46,7 +44,7 @@ pub fn run(conduct: &Conduct, arguments: ProfileArguments) -> Result<Exit, Failu
             let signature = profile::sign(&profile.authorisation, &key)
                 .map_err(|fault| bad_key(conduct, &fault))?;
             conduct.tell(&conduct.say("cli-profile-signed", &[]));
-            println!("signature = \"{signature}\"");
+            conduct.put(format_args!("signature = \"{signature}\""))?;
             Ok(Exit::Done)
         }
     }
@@ -56,7 +54,8 @@ fn list(conduct: &Conduct) -> Result<Exit, Failure> {
     for (name, text) in BUILT_IN {
         let profile = profile::read(text, name).map_err(|refused| complaint(conduct, &refused))?;
         let rate = profile.rate.packets_per_second;
-        println!("{name:<12} {rate:>5}/s  {}", profile.description.unwrap_or_default());
+        let description = profile.description.unwrap_or_default();
+        conduct.put(format_args!("{name:<12} {rate:>5}/s  {description}"))?;
     }
     Ok(Exit::Done)
 }

@@ -60,9 +60,9 @@ fn check(conduct: &Conduct, source: &str, format: Option<OutputFormat>) -> Resul
             "sha256": loaded.as_ref().map(|loaded| loaded.sha256.clone()),
             "faults": listed,
         });
-        println!("{said:#}");
+        conduct.put(format_args!("{said:#}"))?;
     } else if !faults.is_empty() {
-        anstream::println!("{}", registry::draw(&faults, &conduct.texts, conduct.width()));
+        conduct.put(registry::draw(&faults, &conduct.texts, conduct.width()))?;
     }
     let count = |severity| faults.iter().filter(|fault| fault.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -212,7 +212,7 @@ fn dry_run(
     if format == Some(OutputFormat::Json) {
         let text = serde_json::to_string_pretty(&plan)
             .map_err(|fault| Failure::in_part(fault.to_string()))?;
-        println!("{text}");
+        conduct.put(text)?;
         return Ok(Exit::Done);
     }
     let list = |items: &[String]| {
@@ -228,14 +228,31 @@ fn dry_run(
         ("cli-plan-ceilings", format!("{}/s, {}/s", plan.packets_per_second, plan.per_target)),
         ("cli-plan-unreachable", list(&plan.unreachable)),
     ] {
-        println!("{}: {value}", conduct.say(key, &[]));
+        conduct.put(format_args!("{}: {value}", conduct.say(key, &[])))?;
     }
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-    table.set_header(
-        ["pass", "interface", "targets", "questions", "rounds", "packets", "wait"]
-            .map(|column| conduct.say(&format!("cli-plan-{column}"), &[])),
-    );
+    let table = |columns: &[&str]| {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+        let columns = columns.iter().map(|column| conduct.say(&format!("cli-plan-{column}"), &[]));
+        table.set_header(columns);
+        table
+    };
+    let mut asked = table(&["prefix", "interface", "via", "how", "targets", "excluded"]);
+    for area in &plan.areas {
+        asked.add_row([
+            area.prefix.clone(),
+            area.interface.clone(),
+            area.via.clone().unwrap_or_else(|| conduct.say("cli-plan-on-link", &[])),
+            conduct.say(&format!("cli-plan-{}", area.how), &[]),
+            area.targets.map_or_else(|| "—".to_owned(), |targets| targets.to_string()),
+            area.excluded.to_string(),
+        ]);
+    }
+    if !plan.areas.is_empty() {
+        conduct.put(asked)?;
+    }
+    let mut table =
+        table(&["pass", "interface", "targets", "questions", "rounds", "packets", "wait"]);
     for step in &plan.steps {
         let bound = if step.bound { "≤ " } else { "" };
         table.add_row([
@@ -248,18 +265,13 @@ fn dry_run(
             format!("{:.1} s", step.wait),
         ]);
     }
-    println!("{table}");
-    println!(
-        "{}",
-        conduct.say(
-            "cli-plan-sum",
-            &[
-                ("packets", plan.packets.to_string().into()),
-                ("seconds", format!("{:.0}", plan.seconds_at_ceiling).into()),
-                ("wait", format!("{:.0}", plan.longest_wait).into()),
-            ],
-        )
-    );
+    conduct.put(table)?;
+    let sum = [
+        ("packets", plan.packets.to_string().into()),
+        ("seconds", format!("{:.0}", plan.seconds_at_ceiling).into()),
+        ("wait", format!("{:.0}", plan.longest_wait).into()),
+    ];
+    conduct.put(conduct.say("cli-plan-sum", &sum))?;
     Ok(Exit::Done)
 }
 

@@ -36,6 +36,20 @@ pub struct Step {
     pub wait: f64,
 }
 
+/// A prefix to be asked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedArea {
+    pub prefix: String,
+    pub interface: String,
+    /// The router it is asked through; none on the link.
+    pub via: Option<String>,
+    /// `full`, `candidates` (IPv6) or `samples` (`explore`).
+    pub how: &'static str,
+    /// Addresses that may be asked, after exclusions; of an IPv6 prefix only candidates are.
+    pub targets: Option<u64>,
+    pub excluded: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     pub profile: String,
@@ -46,6 +60,8 @@ pub struct Plan {
     pub packets_per_second: u32,
     pub per_target: u32,
     pub vantages: Vec<String>,
+    /// Where it asks; prefixes learnt on the way come on top, as far as they lie in the scope.
+    pub areas: Vec<PlannedArea>,
     pub steps: Vec<Step>,
     pub packets: u64,
     /// `packets` at the ceiling.
@@ -93,6 +109,7 @@ impl Plan {
             packets_per_second: rate.packets_per_second,
             per_target: rate.per_target,
             vantages: orders.stations.iter().map(|station| station.interface.clone()).collect(),
+            areas: if sends { areas(orders, &territory) } else { Vec::new() },
             packets,
             seconds_at_ceiling,
             longest_wait: (waits + by_target).max(listening),
@@ -101,6 +118,28 @@ impl Plan {
             left_out: left_out.to_string(),
         }
     }
+}
+
+fn areas(orders: &Orders, territory: &Territory) -> Vec<PlannedArea> {
+    let planned = |area: &Area, how| {
+        let station = orders.stations.iter().find(|station| station.id == area.vantage);
+        PlannedArea {
+            prefix: area.prefix.to_string(),
+            interface: station.map(|station| station.interface.clone()).unwrap_or_default(),
+            via: match area.reach {
+                Reach::OnLink => None,
+                Reach::Through(router) => Some(router.to_string()),
+            },
+            how,
+            targets: u64::try_from(area.targets.count()).ok().filter(|_| area.prefix.is_ipv4()),
+            excluded: area.excluded,
+        }
+    };
+    let full = territory
+        .full
+        .iter()
+        .map(|area| planned(area, if area.prefix.is_ipv4() { "full" } else { "candidates" }));
+    full.chain(territory.explore.iter().map(|area| planned(area, "samples"))).collect()
 }
 
 /// One vantage's part of the plan.
