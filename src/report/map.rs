@@ -354,8 +354,8 @@ struct Sheet {
     height: f64,
 }
 
-/// The band above the boxes: one row of nodes, one bus line for each, and air.
-const BAND: f64 = NODE_HEIGHT + 18.0 + 7.0 * NODES as f64;
+/// The band above the boxes: one row of nodes, one bus line for each, and a line of text.
+const BAND: f64 = NODE_HEIGHT + 30.0 + 7.0 * NODES as f64;
 
 /// Each box under the shortest column; a new sheet where none has room.
 fn pack(plots: &[Plot<'_>]) -> Vec<Sheet> {
@@ -444,7 +444,7 @@ fn draw_sheet(view: &View<'_>, plan: &Plan<'_>, sheet: &Sheet) -> String {
     }
     if left_out > 0 {
         let more = view.count("report-map-more-routers", left_out);
-        text(&mut svg, GUTTER, BAND - 6.0, "faint", &more);
+        text(&mut svg, GUTTER, BAND - 4.0, "faint", &more);
     }
     for placed in &sheet.boxes {
         if let Some(plot) = plan.plots.get(placed.plot) {

@@ -305,8 +305,18 @@ fn card(view: &View<'_>, finding: &Finding) -> Value {
     let details: Vec<Value> = finding
         .detail
         .iter()
+        .filter(|(_, value)| !plain(value).is_empty())
         .take(DETAILS)
-        .map(|(key, value)| context! { name => view.detail(key), value => shortened(&plain(value), 400) })
+        .map(|(key, value)| {
+            (
+                key,
+                match value.as_bool() {
+                    Some(yes) => view.yes_or_no(yes),
+                    None => plain(value),
+                },
+            )
+        })
+        .map(|(key, value)| context! { name => view.detail(key), value => shortened(&value, 400) })
         .collect();
     let excuses: Vec<Value> =
         view.excuses(finding).into_iter().map(|(name, value)| context! { name, value }).collect();
