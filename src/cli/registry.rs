@@ -104,8 +104,16 @@ fn rows(loaded: &Loaded) -> usize {
 }
 
 /// A registry that may be used; its warnings are told, and kept by who asked.
+///
+/// Read by threads of its own, which end with it: capabilities are a thread's, and those that were
+/// started before a sweep drops them would keep them.
 pub fn load(conduct: &Conduct, source: &str) -> Result<Loaded, Failure> {
-    match registry::read(source, &options()) {
+    let options = options();
+    let read = match rayon::ThreadPoolBuilder::new().build() {
+        Ok(threads) => threads.install(|| registry::read(source, &options)),
+        Err(_) => registry::read(source, &options),
+    };
+    match read {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 conduct.tell(&registry::draw(&loaded.warnings, &conduct.texts, conduct.width()));

@@ -61,3 +61,4 @@ pass-ghosts-udp = ghosts (UDP)
 pass-ghosts-ndp-udp = ghosts (IPv6 UDP)
 pass-ghosts-icmp-udp = ghosts (routed UDP)
 pass-ghosts-icmpv6-udp = ghosts (routed IPv6 UDP)
+sweep-notice-no-vlan-tags = VLAN tags are not seen by this way of receiving: { $what }

@@ -61,3 +61,4 @@ pass-ghosts-udp = 幽灵地址（UDP）
 pass-ghosts-ndp-udp = 幽灵地址（IPv6 UDP）
 pass-ghosts-icmp-udp = 幽灵地址（远端 UDP）
 pass-ghosts-icmpv6-udp = 幽灵地址（远端 IPv6 UDP）
+sweep-notice-no-vlan-tags = 这种收发方式看不到 VLAN 标记：{ $what }

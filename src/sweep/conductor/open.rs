@@ -42,19 +42,22 @@ impl<'a> Conductor<'a> {
         let mut receivers = Vec::new();
         let options = link::Options::default();
         for station in &orders.stations {
-            let (transmit, receive) = match orders.io {
-                Some(io) => link::open(&station.interface, io, &options)?,
+            let interface = &station.interface;
+            let ((transmit, receive), io) = match orders.io {
+                Some(io) => (link::open(interface, io, &options)?, io),
                 None => {
-                    let (halves, io, why) = link::open_or_fall_back(&station.interface, &options)?;
+                    let (halves, io, why) = link::open_or_fall_back(interface, &options)?;
                     if let Some(why) = why {
-                        head.notices.push(v1::SweepNotice {
-                            code: "io-fallback".into(),
-                            text: format!("{}: {io}: {why}", station.interface),
-                        });
+                        let text = format!("{interface}: {io}: {why}");
+                        head.notices.push(v1::SweepNotice { code: "io-fallback".into(), text });
                     }
-                    halves
+                    (halves, io)
                 }
             };
+            if !io.keeps_vlan_tags() {
+                let text = format!("{interface}: {io}");
+                head.notices.push(v1::SweepNotice { code: "no-vlan-tags".into(), text });
+            }
             fence.add_link(station.id, transmit);
             receivers.push((station.id, receive));
         }
