@@ -117,6 +117,11 @@ impl<'a> Asking<'a> {
         self.input.exclude.contains(ip)
     }
 
+    /// Whether anything was asked where the address lies.
+    pub fn is_asked(&self, ip: IpAddr) -> bool {
+        self.asked.covering(Prefix::host(ip)).next().is_some()
+    }
+
     fn has_ghosts(&self, ip: IpAddr, method: &str) -> bool {
         self.ghosts.covering(Prefix::host(ip)).any(|(_, methods)| methods.contains(method))
     }
@@ -157,20 +162,13 @@ impl<'a> Asking<'a> {
     }
 
     pub(super) fn silence(&self, ip: IpAddr, view: &View<'_>) -> Option<Silence> {
-        if !self.is_admitted(ip) || self.refused.contains(&ip) {
+        if !self.is_asked(ip) || !self.is_admitted(ip) || self.refused.contains(&ip) {
             return None;
         }
         let (resolution, echo) = match Family::of(ip) {
             Family::Ipv4 => ("arp", "icmp"),
             Family::Ipv6 => ("ndp", "icmpv6"),
         };
-        let near: BTreeSet<VantageId> = (0u16..)
-            .zip(&view.context.vantages)
-            .filter(|(_, vantage)| vantage.addresses.iter().any(|(_, on)| on.contains(ip)))
-            .map(|(place, _)| VantageId(place))
-            .collect();
-        let hearing: BTreeSet<VantageId> =
-            near.intersection(&view.inventory.hearing).copied().collect();
         let mut silence = Silence::default();
         let mut add = |method: &'static str, shown: Vec<ObservationId>| {
             if !shown.is_empty() {
@@ -190,7 +188,12 @@ impl<'a> Asking<'a> {
         if is_resolved {
             return Some(silence);
         }
-        if !near.is_empty() && hearing.is_empty() {
+        let near: BTreeSet<VantageId> = (0u16..)
+            .zip(&view.context.vantages)
+            .filter(|(_, vantage)| vantage.addresses.iter().any(|(_, on)| on.contains(ip)))
+            .map(|(place, _)| VantageId(place))
+            .collect();
+        if !near.is_empty() && near.is_disjoint(&view.inventory.hearing) {
             return None;
         }
         let asked = silence.methods.contains(echo)

@@ -78,7 +78,8 @@ fn absent_asset(rule: &'static str, asset: &Asset, view: &View<'_>) -> Option<Fo
 /// What was asked in vain of each address of a row; `None` where anything speaks for its being there,
 /// or nothing was asked that would have shown it.
 pub(super) fn silences(row: Row<'_>, view: &View<'_>) -> Option<Vec<(IpAddr, Proof)>> {
-    if row.ips().is_empty()
+    // Most rows of a province are on wires that this sweep never asked.
+    if !row.ips().iter().any(|&ip| view.asking.is_asked(ip))
         || view.is_in_use(row.ips(), row.macs())
         || row.ips().iter().any(|&ip| view.asking.is_excluded(ip))
         || is_withdrawn(row.unit(), row.ips(), view)
@@ -109,7 +110,10 @@ fn is_withdrawn(unit: &str, ips: &[IpAddr], view: &View<'_>) -> bool {
 
 fn absent_service(rule: &'static str, service: &Service, view: &View<'_>) -> Option<Found> {
     let (ip, port) = (service.ip, service.port);
-    if view.asking.is_excluded(ip) || is_withdrawn(&service.unit, &[ip], view) {
+    if !(view.asking.is_asked(ip) || view.is_in_use(&[ip], &[]))
+        || view.asking.is_excluded(ip)
+        || is_withdrawn(&service.unit, &[ip], view)
+    {
         return None;
     }
     let users: Vec<_> = view.at(ip).map(|(_, device)| device).collect();
