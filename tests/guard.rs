@@ -120,7 +120,7 @@ impl Plain {
         let (w, first, length) = own;
         let length = length.max(if w == 32 { 20 } else { 64 });
         let own_first = first & !low_mask(w - length);
-        let own_bits = own_first | 1 + u128::from(dice.below(6)) & low_mask(w - length);
+        let own_bits = own_first | ((1 + u128::from(dice.below(6))) & low_mask(w - length));
         plain.own.push(((w, own_bits), (w, own_first, length)));
         plain.own.push(((128, 0xfe80 << 112 | 5), (128, 0xfe80 << 112, 64)));
         plain
@@ -535,7 +535,8 @@ mod frames {
             build::packet(to(THEIRS), ip("10.20.1.5"), ip("10.20.1.7"), Protocol(41), 64, &[0; 40])
                 .unwrap();
         let solicited = special::solicited_node(v6("fd20::7"));
-        let cases: Vec<(&str, &jiebei::scope::Target, Vec<u8>, Result<(), Refusal>)> = vec![
+        type Case<'a> = (&'a str, &'a jiebei::scope::Target, Vec<u8>, Result<(), Refusal>);
+        let cases: Vec<Case<'_>> = vec![
             ("echo", &target, echo(to(THEIRS), "10.20.1.5", "10.20.1.7", 64), Ok(())),
             ("gentle echo", &gentle, echo(to(THEIRS), "10.20.1.5", "10.20.1.7", 64), Ok(())),
             (

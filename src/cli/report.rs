@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::ReportArguments;
 use super::{Conduct, Exit, Failure};
+use crate::audit::Regulation;
 use crate::link::privilege;
 use crate::report::{self, Format};
 use crate::result::{self, Folder};
@@ -13,7 +14,11 @@ use crate::result::{self, Folder};
 pub fn run(conduct: &Conduct, arguments: ReportArguments) -> Result<Exit, Failure> {
     let formats = formats(conduct, &arguments.format)?;
     let result = read(conduct, &arguments.result)?;
-    let result = crate::sweep::say_anew(&result, &conduct.texts);
+    // A regulation that does not come with the program is not at hand: its sentences stay as they are.
+    let result = match result.sweep.regulation.as_deref().and_then(Regulation::built_in) {
+        Some(regulation) => report::retell(&result, &conduct.texts, &regulation),
+        None => result,
+    };
     let place = arguments.result.parent().filter(|_| !arguments.result.is_dir());
     let beside = place.unwrap_or(&arguments.result);
     let beside = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };

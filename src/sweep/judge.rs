@@ -93,27 +93,9 @@ pub fn put(
     })?;
     result.sweep.files = vec![kept, evidence];
     folder.put(names::RESULT, &mut |file| result::write_to(result, file))?;
-    let formats: Vec<_> =
-        ["html", "csv", "xlsx"].iter().filter_map(|name| report::named(name)).collect();
+    let formats: Vec<_> = report::beside().collect();
     report::put(&folder, result, texts, &formats)?;
     Ok(())
-}
-
-/// The same result with its sentences in another language.
-pub fn say_anew(result: &SweepResult, texts: &Texts) -> SweepResult {
-    let mut result = result.clone();
-    let name = result.sweep.regulation.clone().unwrap_or_default();
-    let Some(regulation) = Regulation::built_in(&name) else { return result };
-    for finding in &mut result.findings {
-        let sentences = audit::say(finding, texts, &regulation);
-        if !sentences.title.is_empty() {
-            finding.title = sentences.title;
-            finding.remediation = sentences.remediation;
-            finding.refuted_by = sentences.refuted_by;
-        }
-    }
-    result.sweep.language = texts.language().word().to_owned();
-    result
 }
 
 /// The day of an instant where the registry's dates are reckoned: +08:00.

@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use rayon::prelude::*;
 
 use super::Rule;
@@ -72,7 +70,7 @@ fn found(rule: &'static str, registered: &model::Device, view: &View<'_>) -> Opt
     macs.sort_unstable();
     macs.dedup();
     let mut found = Found::of_row(rule, Row::Device(registered));
-    found.ips = registered.ip.iter().copied().collect::<Vec<IpAddr>>();
+    found.ips = registered.ip.to_vec();
     found.macs.extend(macs.iter().copied());
     found.device = Some(device.id);
     let changed = serde_json::json!({
