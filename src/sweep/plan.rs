@@ -63,6 +63,7 @@ pub struct Plan {
     /// Where it asks; prefixes learnt on the way come on top, as far as they lie in the scope.
     pub areas: Vec<PlannedArea>,
     pub steps: Vec<Step>,
+    /// At most, for what is known before anything was asked.
     pub packets: u64,
     /// `packets` at the ceiling.
     pub seconds_at_ceiling: f64,

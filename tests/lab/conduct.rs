@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::raised::{Lab, expect_code, privileged, scenario_file};
-use crate::swept::{assert_as_planted, read_result};
+use crate::swept::{assert_as_planted, read_result, swept};
 
 const SCANNER: &str = "00:e0:4c:20:01:05";
 
@@ -32,6 +32,28 @@ fn a_dry_run_sends_nothing() {
     let own: Vec<_> = sent.iter().filter(|frame| !frame.contains("multicast listener")).collect();
     assert!(own.is_empty(), "{own:?}");
     assert_eq!(witness.count(&format!("ether src {SCANNER} and icmp")), 1);
+}
+
+/// A sweep takes 1.3 times what its frames take at the ceiling, and the longest wait that its plan
+/// shows, and no more.
+#[test]
+fn a_sweep_ends_when_its_plan_says() {
+    if !privileged() {
+        return;
+    }
+    for scenario in ["town", "county", "crossing", "quiet"] {
+        let swept = swept(scenario);
+        let sweep = &swept.result()["sweep"];
+        let at = |key: &str| {
+            let text = sweep[key].as_str().expect("an instant");
+            text.parse::<jiff::Timestamp>().expect("RFC 3339")
+        };
+        let took = (at("finished_at") - at("started_at")).total(jiff::Unit::Second).unwrap();
+        let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+        let at_ceiling = number(&sweep["packets_sent"]) / number(&swept.plan["packets_per_second"]);
+        let most = 1.3 * at_ceiling + number(&swept.plan["longest_wait"]);
+        assert!(took <= most, "{scenario}: {took:.1} s, and {most:.1} s were foreseen");
+    }
 }
 
 #[test]

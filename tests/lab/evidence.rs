@@ -151,7 +151,9 @@ fn assert_shown(finding: &Value, frames: &BTreeMap<u64, String>) {
 
 fn addresses(text: &str) -> impl Iterator<Item = IpAddr> + '_ {
     let words = text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':'));
-    words.filter_map(|word| word.trim_end_matches([':', '.']).parse().ok())
+    // `10.20.1.7:` ends a sentence, `fd00::` an address.
+    words
+        .filter_map(|word| word.parse().or_else(|_| word.trim_end_matches([':', '.']).parse()).ok())
 }
 
 #[test]

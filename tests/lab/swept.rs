@@ -7,11 +7,13 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use crate::raised::{Lab, Witness, lab};
+use crate::raised::{Lab, Witness, expect_code, lab};
 
 /// A sweep that has ended. Its lab is down.
 pub struct Swept {
     folder: PathBuf,
+    /// What `--dry-run` foresaw.
+    pub plan: Value,
     /// Exit code, and what the sweep said.
     pub code: Option<i32>,
     pub said: String,
@@ -23,6 +25,10 @@ impl Swept {
     fn run(scenario: &'static str) -> Self {
         let lab = Lab::raise(scenario);
         let folder = lab.folder.clone();
+        let foreseen = lab.sweep("result").args(["--dry-run", "--format", "json"]).output();
+        let foreseen = foreseen.expect("the dry run runs");
+        expect_code(&foreseen, 0);
+        let plan = serde_json::from_slice(&foreseen.stdout).expect("the plan is JSON");
         let output = lab
             .sweep("result")
             .arg("--record")
@@ -39,6 +45,7 @@ impl Swept {
         }
         drop(lab);
         Self {
+            plan,
             code: output.status.code(),
             said: String::from_utf8_lossy(&output.stderr).into_owned(),
             half_open,
