@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use super::{Conduct, Exit};
 use crate::observe::Foreign;
 use crate::result::v1::{Severity, Status, SweepResult};
+use crate::sweep::End;
 
 /// How many findings are listed one by one; the report has all.
 const MOST_ROWS: usize = 40;
@@ -78,8 +79,8 @@ pub fn table(conduct: &Conduct, result: &SweepResult) -> String {
 }
 
 /// How a command ends that has a result: contract §1.
-pub fn exit(result: &SweepResult, interrupted: bool, fail_on: Option<Severity>) -> Exit {
-    if interrupted {
+pub fn exit(result: &SweepResult, end: &End, fail_on: Option<Severity>) -> Exit {
+    if *end == End::Interrupted {
         return Exit::Interrupted;
     }
     if !result.sweep.complete {

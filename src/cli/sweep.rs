@@ -21,7 +21,7 @@ use crate::sweep::plan::Plan;
 use crate::sweep::profile::{PortList, Profile, Ranking};
 use crate::sweep::record::{Record, RecordError};
 use crate::sweep::{
-    self, Case, End, Forbidden, Orders, SweepError, Swept, checkpoint, lock, vantage,
+    self, Case, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock, vantage,
 };
 
 pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure> {
@@ -60,8 +60,9 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
     check_unit(conduct, &orders)?;
     vantage::prefer_registered(&mut stations, &orders.registered_gateways());
     orders.stations = stations;
+    let machine = if trust.is_some() { Machine::Trusts } else { Machine::HasNoTrustFile };
     orders
-        .may_begin(started_at, trust.is_some())
+        .may_begin(started_at, machine)
         .map_err(|forbidden| Failure::usage(fault_of_orders(conduct, &forbidden)))?;
     if arguments.dry_run {
         return dry_run(conduct, &orders, arguments.format);
@@ -409,8 +410,7 @@ pub fn tell(
         End::Interrupted => conduct.tell(&conduct.say("cli-interrupted", &[])),
         End::Complete | End::Failed(_) => {}
     }
-    let interrupted = outcome.end == End::Interrupted;
-    Ok(summary::exit(&outcome.result, interrupted, destination.fail_on.map(Into::into)))
+    Ok(summary::exit(&outcome.result, &outcome.end, destination.fail_on.map(Into::into)))
 }
 
 /// The result on stdout; who closed the pipe has read enough.

@@ -95,10 +95,6 @@ impl<'a> View<'a> {
             .unwrap_or_else(|| shown(device.kind.as_deref().unwrap_or(word)))
     }
 
-    pub fn yes_or_no(&self, yes: bool) -> String {
-        self.say(if yes { "report-yes" } else { "report-no" })
-    }
-
     pub fn article(&self, article: &str) -> String {
         self.say_with("report-article", &[("n", article.to_owned().into())])
     }

@@ -385,7 +385,7 @@ fn segments(view: &View<'_>, workbook: &mut Workbook) -> Result<(), XlsxError> {
     for segment in &view.result.segments {
         table.row(vec![
             segment.prefix.as_str().into(),
-            view.yes_or_no(segment.registered).into(),
+            view.say(if segment.registered { "report-yes" } else { "report-no" }).into(),
             (&segment.unit).into(),
             segment.gateways.join("; ").into(),
             segment.live.into(),

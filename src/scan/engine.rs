@@ -157,6 +157,9 @@ impl Answered {
     }
 }
 
+/// Whether the round before was stopped: then nobody is asked again whether to stop.
+struct Stopped(bool);
+
 /// What asking one question came to.
 enum Asked {
     Sent,
@@ -278,7 +281,7 @@ impl<'p, 'a> Run<'p, 'a> {
             self.sent_in_round = 0;
             let ended = self.round(recogniser, world, watcher, &mut pace);
             let waited = ended.and_then(|stopped| {
-                let rest = self.linger(recogniser, world, watcher, stopped);
+                let rest = self.linger(recogniser, world, watcher, Stopped(stopped));
                 rest.map(|stopped_now| stopped || stopped_now)
             });
             match waited {
@@ -366,7 +369,7 @@ impl<'p, 'a> Run<'p, 'a> {
         recogniser: &Recogniser,
         world: &mut dyn World,
         watcher: &mut dyn Watcher,
-        stopped: bool,
+        Stopped(stopped): Stopped,
     ) -> Result<bool, LinkError> {
         if self.sent_in_round == 0 {
             return Ok(stopped);

@@ -28,23 +28,28 @@ const MLD_RESPONSE_DELAY: u16 = 1000;
 /// Answers to a multicast question come at once or within half a second (RFC 4861 §6.2.6).
 const AFTER: Duration = Duration::from_millis(700);
 
-fn own_ipv6(station: &Station, link_local: bool) -> Vec<Ipv6Addr> {
-    let addresses = station.addresses.iter().filter_map(|(address, _)| match address {
+fn own_ipv6(station: &Station) -> impl Iterator<Item = Ipv6Addr> {
+    station.addresses.iter().filter_map(|(address, _)| match address {
         IpAddr::V6(address) => Some(*address),
         IpAddr::V4(_) => None,
-    });
-    addresses.filter(|a| special::is_link_local((*a).into()) == link_local).collect()
+    })
+}
+
+fn own_link_local(station: &Station) -> impl Iterator<Item = Ipv6Addr> + Clone {
+    let own: Vec<_> = own_ipv6(station).filter(|a| special::is_link_local((*a).into())).collect();
+    own.into_iter().take(1)
 }
 
 /// Router solicitation, then echo and unknown option from the link-local address and from one other:
 /// from a unique-local source only those answer that have such an address (measured).
 pub fn usual(station: &Station) -> Vec<Question> {
     let mut questions = Vec::new();
-    let sources = own_ipv6(station, true).into_iter().take(1);
+    let sources = own_link_local(station);
+    let others = own_ipv6(station).filter(|a| !special::is_link_local((*a).into()));
     for source in sources.clone() {
         questions.push(Question::RouterSolicitation(source));
     }
-    for source in sources.chain(own_ipv6(station, false).into_iter().take(2)) {
+    for source in sources.chain(others.take(2)) {
         questions.push(Question::AllNodesEcho(source));
         questions.push(Question::UnknownOption(source));
     }
@@ -53,13 +58,13 @@ pub fn usual(station: &Station) -> Vec<Question> {
 
 /// One DISCOVER and one SOLICIT; no lease is taken.
 pub fn dhcp(station: &Station) -> Vec<Question> {
-    let solicit = own_ipv6(station, true).into_iter().take(1).map(Question::Dhcpv6Solicit);
+    let solicit = own_link_local(station).map(Question::Dhcpv6Solicit);
     std::iter::once(Question::DhcpDiscover).chain(solicit).collect()
 }
 
 /// The general query, version 2: only where a querier was heard in this sweep.
 pub fn mld(station: &Station) -> Vec<Question> {
-    own_ipv6(station, true).into_iter().take(1).map(Question::MldQuery).collect()
+    own_link_local(station).map(Question::MldQuery).collect()
 }
 
 /// Asks each question in turn and listens a moment; says how many frames left.

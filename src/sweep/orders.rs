@@ -35,6 +35,13 @@ pub struct Orders {
     pub notices: Vec<v1::SweepNotice>,
 }
 
+/// Whether the machine has a file of keys that it trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    Trusts,
+    HasNoTrustFile,
+}
+
 /// Why a sweep may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forbidden {
@@ -53,7 +60,7 @@ pub enum Forbidden {
 
 impl Orders {
     /// Whether the authorisation allows a sweep at this instant on this machine.
-    pub fn may_begin(&self, now: Timestamp, trusts: bool) -> Result<(), Forbidden> {
+    pub fn may_begin(&self, now: Timestamp, machine: Machine) -> Result<(), Forbidden> {
         let authorisation = &self.profile.authorisation;
         if authorisation.scope.is_empty() {
             return Err(Forbidden::NoScope);
@@ -67,7 +74,7 @@ impl Orders {
         match self.signature {
             SignatureState::Invalid => Err(Forbidden::BadSignature),
             SignatureState::Absent | SignatureState::Unchecked
-                if trusts && authorisation.risk >= 3 =>
+                if machine == Machine::Trusts && authorisation.risk >= 3 =>
             {
                 Err(Forbidden::Unsigned)
             }

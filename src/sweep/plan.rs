@@ -143,6 +143,13 @@ fn areas(orders: &Orders, territory: &Territory) -> Vec<PlannedArea> {
     full.chain(territory.explore.iter().map(|area| planned(area, "samples"))).collect()
 }
 
+/// On a vantage's link, or behind its routers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    OnLink,
+    Beyond,
+}
+
 /// One vantage's part of the plan.
 struct Mine<'a> {
     orders: &'a Orders,
@@ -151,11 +158,11 @@ struct Mine<'a> {
 }
 
 impl Mine<'_> {
-    fn areas(&self, family: Family, on_link: bool) -> impl Iterator<Item = &Area> {
+    fn areas(&self, family: Family, place: Place) -> impl Iterator<Item = &Area> {
         let id = self.station.id;
-        self.territory
-            .full_of(family)
-            .filter(move |area| area.vantage == id && (area.reach == Reach::OnLink) == on_link)
+        self.territory.full_of(family).filter(move |area| {
+            area.vantage == id && (area.reach == Reach::OnLink) == (place == Place::OnLink)
+        })
     }
 
     fn steps(&self, steps: &mut Vec<Step>, left_out: &mut u128) {
@@ -189,15 +196,15 @@ impl Mine<'_> {
             let dhcp = if orders.profile.discovery.dhcp { 2 } else { 0 };
             add(steps, "link-wide", 1, 5 + dhcp, 1, LISTEN_FOR_DHCP, false);
         }
-        let on_link = count(&mut self.areas(Family::Ipv4, true));
-        let routed = count(&mut self.areas(Family::Ipv4, false));
-        let candidates_on_link = self.candidates(true);
-        let candidates_routed = self.candidates(false);
+        let on_link = count(&mut self.areas(Family::Ipv4, Place::OnLink));
+        let routed = count(&mut self.areas(Family::Ipv4, Place::Beyond));
+        let candidates_on_link = self.candidates(Place::OnLink);
+        let candidates_routed = self.candidates(Place::Beyond);
         if orders.uses(Method::Arp) && on_link > 0 {
             add(
                 steps,
                 "ghosts",
-                3 * self.areas(Family::Ipv4, true).count() as u128,
+                3 * self.areas(Family::Ipv4, Place::OnLink).count() as u128,
                 1,
                 2,
                 linger(2),
@@ -260,12 +267,12 @@ impl Mine<'_> {
         }
         add(steps, "forwarding", on_link.saturating_add(candidates_on_link), 2, 2, linger(2), true);
         if routed > 0 {
-            let segments = self.areas(Family::Ipv4, false).count() as u128;
+            let segments = self.areas(Family::Ipv4, Place::Beyond).count() as u128;
             add(steps, "hops", segments, 8, 1, linger(1), true);
         }
     }
 
-    fn candidates(&self, on_link: bool) -> u128 {
+    fn candidates(&self, place: Place) -> u128 {
         let seeds = Seeds {
             macs: BTreeSet::new(),
             ipv4: BTreeSet::new(),
@@ -280,7 +287,7 @@ impl Mine<'_> {
                 .collect(),
         };
         let mut all = AddressSet::default();
-        for area in self.areas(Family::Ipv6, on_link) {
+        for area in self.areas(Family::Ipv6, place) {
             let candidates = candidates::of(area.prefix, &seeds, &area.targets);
             all = all.or(&AddressSet::of_addresses(candidates));
         }

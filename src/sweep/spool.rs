@@ -23,6 +23,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::link::capture::Direction;
 use crate::observe::{FrameNumber, VantageId};
 use crate::result::evidence::{Frames, StoredFrame};
 
@@ -101,8 +102,9 @@ impl Spool {
         vantage: VantageId,
         bytes: &[u8],
         length: u32,
-        outbound: bool,
+        direction: Direction,
     ) -> io::Result<()> {
+        let outbound = direction == Direction::Outbound;
         let number = FrameNumber(self.next);
         self.next += 1;
         let bytes = bytes.get(..MOST_FRAME).unwrap_or(bytes);
@@ -193,7 +195,8 @@ mod tests {
 
     fn keep(spool: &mut Spool, second: i64, octet: u8) {
         let at = Timestamp::from_second(second).unwrap();
-        spool.keep(at, VantageId(1), &[octet; 60], 60, octet == 2).unwrap();
+        let direction = if octet == 2 { Direction::Outbound } else { Direction::Inbound };
+        spool.keep(at, VantageId(1), &[octet; 60], 60, direction).unwrap();
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Tape {
         let asked = self.questions.entry((address, method)).or_default();
         if asked.len() < MOST_QUESTIONS {
             asked.push(self.spool.next_number());
-            let kept = self.spool.keep(at, vantage, bytes, length, true);
+            let kept = self.spool.keep(at, vantage, bytes, length, Direction::Outbound);
             self.note(kept);
         }
     }
@@ -70,7 +70,7 @@ impl Tape {
     }
 
     pub fn keep(&mut self, vantage: VantageId, at: Timestamp, bytes: &[u8], length: u32) {
-        let kept = self.spool.keep(at, vantage, bytes, length, false);
+        let kept = self.spool.keep(at, vantage, bytes, length, Direction::Inbound);
         self.note(kept);
     }
 

@@ -311,7 +311,8 @@ fn card(view: &View<'_>, finding: &Finding) -> Value {
             (
                 key,
                 match value.as_bool() {
-                    Some(yes) => view.yes_or_no(yes),
+                    Some(true) => view.say("report-yes"),
+                    Some(false) => view.say("report-no"),
                     None => plain(value),
                 },
             )

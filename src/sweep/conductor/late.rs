@@ -45,11 +45,11 @@ impl Conductor<'_> {
                 self.solicit(station, "ndp-again")?;
             }
             if self.orders.uses(Method::Icmp) {
-                let live = self.live_on_link(station.id, Family::Ipv4, false);
+                let live = self.live_on_link(station.id, Family::Ipv4, LinkLocal::LeftOut);
                 self.echo_live("icmp-again", "icmp", station, live)?;
             }
             if self.orders.uses(Method::Icmpv6) {
-                let live = self.live_on_link(station.id, Family::Ipv6, true);
+                let live = self.live_on_link(station.id, Family::Ipv6, LinkLocal::Too);
                 self.echo_live("icmpv6-again", "icmpv6", station, live)?;
             }
             let live = self.live(station.id);

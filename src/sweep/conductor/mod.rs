@@ -165,6 +165,13 @@ impl WhyNot {
     }
 }
 
+/// Whether link-local addresses are among those of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkLocal {
+    Too,
+    LeftOut,
+}
+
 /// Why the passes ended before their end.
 enum Halt {
     Stopped,

@@ -7,14 +7,14 @@ impl Conductor<'_> {
     pub(super) fn echo(&mut self) -> Result<(), Halt> {
         for station in &self.orders.stations {
             if self.orders.uses(Method::Icmp) {
-                let live = self.live_on_link(station.id, Family::Ipv4, false);
+                let live = self.live_on_link(station.id, Family::Ipv4, LinkLocal::LeftOut);
                 self.echo_live("icmp", "icmp", station, live)?;
                 let routed = self.routed(Family::Ipv4, station.id);
                 self.ask_ghosts("icmp", station, &routed)?;
                 self.ask_areas("icmp-routed", "icmp", station, &routed, 2)?;
             }
             if self.orders.uses(Method::Icmpv6) {
-                let live = self.live_on_link(station.id, Family::Ipv6, true);
+                let live = self.live_on_link(station.id, Family::Ipv6, LinkLocal::Too);
                 self.echo_live("icmpv6", "icmpv6", station, live)?;
                 self.echo_candidates(station, "icmpv6-routed")?;
             }

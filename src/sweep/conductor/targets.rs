@@ -108,24 +108,23 @@ impl Conductor<'_> {
         &self,
         vantage: VantageId,
         family: Family,
-        link_local: bool,
+        link_local: LinkLocal,
     ) -> AddressSet {
         let scope = self.orders.scope();
         let neighbours = self.intake.live.neighbours.get(&vantage);
         AddressSet::of_addresses(neighbours.into_iter().flatten().map(|(ip, _)| *ip).filter(|ip| {
             Family::of(*ip) == family
-                && (scope.contains(*ip) || link_local && crate::net::special::is_link_local(*ip))
+                && (scope.contains(*ip)
+                    || link_local == LinkLocal::Too && crate::net::special::is_link_local(*ip))
         }))
         .minus(&self.orders.exclude())
     }
 
     /// Everybody that a vantage can ask for ports: its link's, and whoever answered through it.
     pub(super) fn live(&self, vantage: VantageId) -> AddressSet {
-        let on_link = self.live_on_link(vantage, Family::Ipv4, false).or(&self.live_on_link(
-            vantage,
-            Family::Ipv6,
-            false,
-        ));
+        let on_link = self
+            .live_on_link(vantage, Family::Ipv4, LinkLocal::LeftOut)
+            .or(&self.live_on_link(vantage, Family::Ipv6, LinkLocal::LeftOut));
         let mut reachable = AddressSet::default();
         for area in self.territory.full.iter().chain(&self.territory.explore) {
             if area.vantage == vantage && area.reach != Reach::OnLink {
