@@ -578,16 +578,27 @@ fn without_a_registry_there_is_a_map_and_no_finding() {
     assert!(!inventory.devices.is_empty());
 }
 
+/// A rule's page: its doc comment.
+fn page(rule: &str) -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/audit/rule");
+    let path = format!("{folder}/{}.rs", rule.replace('-', "_"));
+    let text = std::fs::read_to_string(&path).expect(&path);
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.iter().position(|line| line.starts_with("pub(super) struct")).expect(&path);
+    let start =
+        lines[..end].iter().rposition(|line| !line.starts_with("///")).map_or(0, |at| at + 1);
+    let bare = |line: &&str| line.trim_start_matches("///").trim_start().to_owned();
+    lines[start..end].iter().map(bare).collect()
+}
+
 /// The headings of a rule's page, which the reference is made from.
 #[test]
 fn every_rule_tells_what_its_page_needs() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/audit/rule");
     for rule in rule::ALL {
-        let path = format!("{folder}/{}.rs", rule.name().replace('-', "_"));
-        let text = std::fs::read_to_string(&path).expect(&path);
-        let page: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("/// # ")).collect();
+        let page = page(rule.name());
+        let headings: Vec<&str> = page.iter().filter_map(|line| line.strip_prefix("# ")).collect();
         assert_eq!(
-            page,
+            headings,
             [
                 "What it finds",
                 "Why it matters",
@@ -596,7 +607,42 @@ fn every_rule_tells_what_its_page_needs() {
                 "What refutes it",
                 "Example"
             ],
-            "{path}"
+            "{}",
+            rule.name()
         );
     }
+}
+
+/// The reference of the rules is generated: `JIEBEI_WRITE_DOCS=1` writes it anew.
+#[test]
+fn the_reference_is_what_the_rules_say() {
+    let regulation = Regulation::built_in("hunan-2026").expect("built in");
+    let mut reference = String::from(
+        "# The rules of the audit\n\nGenerated from the rules' own comments in `src/audit/rule`; articles and \
+         severities are those of\n`profiles/regulations/hunan-2026.toml`.\n",
+    );
+    for rule in rule::ALL {
+        let texts = &regulation.rules[rule.name()];
+        let severity = format!("{:?}", texts.severity).to_lowercase();
+        let articles = texts.articles.join(", ");
+        reference += &format!(
+            "\n## `{}`\n\n{} · {}\n\nArticles {articles} · {severity}\n",
+            rule.name(),
+            texts.title.zh,
+            texts.title.en
+        );
+        for line in page(rule.name()) {
+            match line.strip_prefix("# ") {
+                Some(heading) => reference += &format!("\n### {heading}\n\n"),
+                None if line.is_empty() => {}
+                None => reference += &format!("{line}\n"),
+            }
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules.md");
+    if std::env::var_os("JIEBEI_WRITE_DOCS").is_some() {
+        std::fs::write(path, &reference).expect("written");
+    }
+    let written = std::fs::read_to_string(path).expect("docs/rules.md");
+    assert!(written == reference, "docs/rules.md is out of date: JIEBEI_WRITE_DOCS=1 writes it");
 }

@@ -241,3 +241,38 @@ impl Regulation {
         self.rules.get(rule).map_or(rule, |texts| texts.title.of(language))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::RULES;
+
+    #[test]
+    fn every_rule_has_its_sentences_in_both_languages() {
+        let regulation = Regulation::built_in("hunan-2026").unwrap();
+        for language in Language::ALL {
+            let texts = Texts::of(language);
+            for rule in RULES {
+                let finding: v1::Finding = serde_json::from_value(serde_json::json!({
+                    "id": "", "rule": rule, "severity": "high", "confidence": "proved", "refuted_by": "",
+                    "unit": null, "articles": [], "title": "", "remediation": "", "notice": null,
+                    "subject": { "ip": "10.20.1.7", "mac": "02:00:00:00:00:07", "port": "tcp/80" },
+                    "detail": { "registered_as": "gw\u{1b}[2J" }, "evidence": [],
+                    "first_seen": "", "last_seen": "", "status": "open", "waiver": null
+                }))
+                .unwrap();
+                let said = say(&finding, &texts, &regulation);
+                for sentence in [&said.title, &said.remediation, &said.refuted_by] {
+                    assert!(
+                        !sentence.is_empty() && !sentence.contains("audit-"),
+                        "{rule}: {sentence}"
+                    );
+                    assert!(!sentence.contains('\u{1b}'), "{rule}: {sentence:?}");
+                }
+                assert!(said.title.contains("10.20.1.7"), "{}", said.title);
+                let own = format!("audit-refuted-{rule}");
+                assert!(texts.find(&own, &[("subject", "".into())]).is_some(), "{own}");
+            }
+        }
+    }
+}
