@@ -4,6 +4,9 @@ use super::args::ExplainArguments;
 use super::{Conduct, Exit, Failure};
 use crate::audit::Regulation;
 
+/// Every rule's own page, made from its doc comment.
+const REFERENCE: &str = include_str!("../../docs/rules.md");
+
 /// The regulation that ships with the program.
 pub const REGULATION: &str = "hunan-2026";
 
@@ -36,5 +39,16 @@ pub fn run(conduct: &Conduct, arguments: ExplainArguments) -> Result<Exit, Failu
     }
     let head = conduct.say("cli-explain-remediation", &[]);
     conduct.put(format_args!("\n{head}:\n  {}", rule.remediation.of(language)))?;
+    if let Some(page) = page(name) {
+        println!("\n{}", page);
+    }
     Ok(Exit::Done)
+}
+
+/// A rule's page of the reference; none for a rule that is not built in.
+fn page(rule: &str) -> Option<&'static str> {
+    let heading = format!("## `{rule}`\n");
+    let page = REFERENCE.split_once(&heading)?.1;
+    let page = page.split("\n## ").next().unwrap_or(page);
+    page.find("### ").and_then(|start| page.get(start..)).map(str::trim)
 }
