@@ -503,7 +503,7 @@ fn a_name_of_another_table_gives_way_to_the_tables_own() {
 fn rewritten(workbook: &[u8], member: &str, from: &str, to: &str) -> Vec<u8> {
     changed(workbook, member, |text| {
         assert!(text.contains(from), "{text}");
-        text.replace(from, to)
+        text.replacen(from, to, 1)
     })
 }
 

@@ -117,13 +117,30 @@ impl Scan {
     const MOST: usize = 1 << 20;
     const DECLARATION: &[u8] = b"uniqueCount";
 
+    /// Octets that do not end the place.
+    fn run(&mut self, run: &[u8]) -> Result<(), &'static str> {
+        self.length = self.length.saturating_add(run.len());
+        if self.length > Scan::MOST {
+            return Err("a text without end");
+        }
+        if self.place != Place::Text {
+            if run.contains(&b'<') {
+                return Err("<");
+            }
+            // Behind the name only: `uniqueCount` itself does not stand in quotes.
+            if self.met == Scan::DECLARATION.len() {
+                run.iter().for_each(|byte| self.count(*byte));
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, byte: u8) -> Result<(), &'static str> {
         self.length = self.length.saturating_add(1);
         if self.length > Scan::MOST {
             return Err("a text without end");
         }
         let next = match (self.place, byte) {
-            (_, 0) => return Err("NUL"),
             (Place::Text, b'<') => Place::Open,
             // Comments, document types and CDATA have their own ends; no program writes them here.
             (Place::Open, b'!') => return Err("<!"),
@@ -163,8 +180,32 @@ impl Scan {
 
 impl io::Write for Scan {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for byte in bytes {
-            self.step(*byte).map_err(io::Error::other)?;
+        // `contains` is the fast search of the standard library; a workbook has none.
+        if bytes.contains(&0) {
+            return Err(io::Error::other("NUL"));
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // Texts and quoted values are most of a sheet: step over them at once.
+            let end = match self.place {
+                Place::Text => b'<',
+                Place::Quoted(quote) => quote,
+                Place::Open | Place::Tag => {
+                    if let Some((byte, behind)) = rest.split_first() {
+                        self.step(*byte).map_err(io::Error::other)?;
+                        rest = behind;
+                    }
+                    continue;
+                }
+            };
+            let length = rest.iter().position(|byte| *byte == end).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            self.run(run).map_err(io::Error::other)?;
+            rest = behind;
+            if let Some((byte, behind)) = rest.split_first() {
+                self.step(*byte).map_err(io::Error::other)?;
+                rest = behind;
+            }
         }
         Ok(bytes.len())
     }
