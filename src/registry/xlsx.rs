@@ -51,7 +51,11 @@ fn survey(file: &mut File) -> Result<(), FaultKind> {
     let (mut sheets_left, mut shared_left) = (MOST_UNPACKED_BYTES, MOST_SHARED_BYTES);
     for at in 0..archive.len() {
         let member = archive.by_index(at).map_err(bad)?;
-        let is_sheet = member.name().is_ok_and(|name| name.contains("worksheets/"));
+        // The shared texts may be kept in any folder, in any case.
+        let is_sheet = member.name().is_ok_and(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains("worksheets/") && !name.contains("sharedstrings")
+        });
         let (left, most_bytes) = if is_sheet {
             (&mut sheets_left, MOST_UNPACKED_BYTES)
         } else {
@@ -67,7 +71,7 @@ fn survey(file: &mut File) -> Result<(), FaultKind> {
         let damaged =
             |why: &str| FaultKind::BadWorkbook { why: Foreign::new(&format!("{at}: {why}")) };
         let mut counted = member.take(left.saturating_add(1));
-        let mut scan = Scan::default();
+        let mut scan = Scan { counts: !is_sheet, ..Scan::default() };
         let copied = if is_xml {
             io::copy(&mut counted, &mut scan)
         } else {
@@ -94,6 +98,8 @@ struct Scan {
     place: Place,
     /// Octets since the place was entered.
     length: usize,
+    /// Whether the member may declare how many texts it holds.
+    counts: bool,
     /// How much of `uniqueCount` has been met; all of it: a number may follow.
     met: usize,
     number: u64,
@@ -123,14 +129,11 @@ impl Scan {
         if self.length > Scan::MOST {
             return Err("a text without end");
         }
-        if self.place != Place::Text {
-            if run.contains(&b'<') {
-                return Err("<");
-            }
-            // Behind the name only: `uniqueCount` itself does not stand in quotes.
-            if self.met == Scan::DECLARATION.len() {
-                run.iter().for_each(|byte| self.count(*byte));
-            }
+        if matches!(self.place, Place::Quoted(_)) && run.contains(&b'<') {
+            return Err("<");
+        }
+        if self.counts && self.place != Place::Text {
+            run.iter().for_each(|byte| self.count(*byte));
         }
         Ok(())
     }
@@ -154,7 +157,7 @@ impl Scan {
         if self.place == Place::Text || next == Place::Text {
             self.length = if next == self.place { self.length } else { 0 };
         }
-        if next != Place::Text {
+        if self.counts && next != Place::Text {
             self.count(byte);
         }
         self.place = next;
@@ -186,19 +189,17 @@ impl io::Write for Scan {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            // Texts and quoted values are most of a sheet: step over them at once.
-            let end = match self.place {
-                Place::Text => b'<',
-                Place::Quoted(quote) => quote,
-                Place::Open | Place::Tag => {
-                    if let Some((byte, behind)) = rest.split_first() {
-                        self.step(*byte).map_err(io::Error::other)?;
-                        rest = behind;
-                    }
-                    continue;
+            // Step over what cannot end the place at once; an octet at a time costs a second on a sheet of
+            // a million rows.
+            let length = match self.place {
+                Place::Text => rest.iter().position(|byte| *byte == b'<'),
+                Place::Quoted(quote) => rest.iter().position(|byte| *byte == quote),
+                Place::Tag => {
+                    rest.iter().position(|byte| matches!(byte, b'>' | b'"' | b'\'' | b'<'))
                 }
+                Place::Open => Some(0),
             };
-            let length = rest.iter().position(|byte| *byte == end).unwrap_or(rest.len());
+            let length = length.unwrap_or(rest.len());
             let (run, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             self.run(run).map_err(io::Error::other)?;
             rest = behind;
