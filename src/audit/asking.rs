@@ -107,6 +107,11 @@ impl<'a> Asking<'a> {
         self.sharers.get(&ip).into_iter().flatten().copied().collect()
     }
 
+    /// Whether somebody says that it shares this address.
+    pub fn is_shared(&self, ip: IpAddr) -> bool {
+        self.sharers.contains_key(&ip)
+    }
+
     /// Whether the address may be asked at all.
     pub fn is_admitted(&self, ip: IpAddr) -> bool {
         let scope = &self.input.context.scope;

@@ -194,6 +194,13 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The address that people know a device by: its own before one that it shares with others.
+    pub fn known_by(&self, addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
+        let (shared, own): (Vec<IpAddr>, Vec<IpAddr>) =
+            addresses.partition(|&ip| self.asking.is_shared(ip));
+        primary(own.into_iter()).or_else(|| primary(shared.into_iter()))
+    }
+
     pub fn fact(&self, id: ObservationId) -> Option<&'a Fact> {
         self.log.get(id).map(|observation| &observation.fact)
     }
@@ -254,7 +261,14 @@ fn registered<'a>(index: &'a Index, device: &Device) -> Registered<'a> {
     found
 }
 
-/// The address that people know a device by: IPv4 before IPv6, wide before link-local.
+/// The address that people know a device by: IPv4 before IPv6, wide before link-local, and before
+/// that which every router of a prefix answers for (RFC 4291 section 2.6.1).
 pub fn primary(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
-    addresses.min_by_key(|&ip| (special::is_link_local(ip), ip.is_ipv6(), ip))
+    addresses.min_by_key(|&ip| {
+        (special::is_link_local(ip), ip.is_ipv6(), is_subnet_router_anycast(ip), ip)
+    })
+}
+
+fn is_subnet_router_anycast(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ipv6) if ipv6.to_bits().trailing_zeros() >= 64)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::{Registered, View, primary};
+use crate::audit::view::{Registered, View};
 use crate::inventory::{Device, Role};
 use crate::observe::{Fact, ObservationId, RouterAdvertisement};
 use crate::registry::model;
@@ -65,7 +65,7 @@ fn found(
 ) -> Option<Found> {
     // An advertisement comes from a link-local address; people know the device by another.
     let routers: BTreeSet<IpAddr> = shown.iter().map(|(_, ra)| ra.router).collect();
-    let ip = primary(device.addresses()).or(routers.first().copied())?;
+    let ip = view.known_by(device.addresses()).or(routers.first().copied())?;
     let mut prefixes: Vec<_> = shown
         .iter()
         .flat_map(|(_, ra)| &ra.prefixes)

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::{View, primary, routes};
+use crate::audit::view::{View, routes};
 use crate::inventory::{Binding, Device, DeviceKey};
 use crate::net::{Mac, Prefix, special};
 use crate::observe::Fact;
@@ -51,7 +51,7 @@ impl Rule for UnregisteredDevice {
                     .iter()
                     .filter_map(|binding| Some((binding, closed(device, binding, view, &own)?)))
                     .collect();
-                let ip = primary(closed.iter().map(|(binding, _)| binding.ip))?;
+                let ip = view.known_by(closed.iter().map(|(binding, _)| binding.ip))?;
                 let (binding, segment) = closed.iter().find(|(binding, _)| binding.ip == ip)?;
                 Some(found(self.name(), device, binding, segment, view))
             })

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::{View, primary, routes};
+use crate::audit::view::{View, routes};
 use crate::inventory::{Device, Role};
 use crate::observe::{Fact, ObservationId, RoutingProtocol};
 
@@ -66,7 +66,7 @@ fn found(rule: &'static str, device: &Device, view: &View<'_>) -> Found {
             speaks.push(id);
         }
     }
-    let ip = primary(device.addresses());
+    let ip = view.known_by(device.addresses());
     let mut found = Found::of_device(rule, device)
         .unit(view.wire_of(device))
         .subject(Subject { ip, mac: device.macs.first().copied(), ..Subject::default() })
