@@ -132,6 +132,7 @@ fn made(frames: &mut dyn Frames) -> (SweepResult, Vec<u8>) {
         authorisation: Default::default(),
         registry: None,
         unit: None,
+        unit_given: false,
         vantages: vantages.clone(),
         packets_sent: 0,
         packets_received: 2,

@@ -37,8 +37,13 @@ pub fn run(conduct: &Conduct, arguments: AuditArguments) -> Result<Exit, Failure
     head.notices.retain(|notice| !notice.code.starts_with("registry-"));
     head.notices.extend(warnings(conduct, &loaded));
     head.language = conduct.texts.language().word().to_owned();
-    // The wire's unit is found anew by the registry given now.
-    head.unit.clone_from(&arguments.unit);
+    // The wire's unit is found anew by the registry given now, unless somebody named it.
+    if let Some(unit) = &arguments.unit {
+        head.unit = Some(unit.clone());
+        head.unit_given = true;
+    } else if !head.unit_given {
+        head.unit = None;
+    }
     let why_not = old
         .coverage
         .iter()

@@ -363,7 +363,7 @@ pub fn conclude_with(
     };
     let case = Case {
         day: sweep::day_of(started_at),
-        unit: judged.head.unit.clone(),
+        unit: judged.head.unit.clone().filter(|_| judged.head.unit_given),
         exclude: prefixes(&judged.head.authorisation.exclude),
         sweep: judged.head,
         log: judged.log,
@@ -443,6 +443,7 @@ fn replay(conduct: &Conduct, arguments: &SweepArguments, path: &Path) -> Result<
     }
     if let Some(unit) = &arguments.unit {
         swept.head.unit = Some(unit.clone());
+        swept.head.unit_given = true;
     }
     swept.head.language = conduct.texts.language().word().to_owned();
     let name = swept.head.regulation.clone().unwrap_or_default();

@@ -18,6 +18,7 @@ pub fn small() -> SweepResult {
             },
             registry: None,
             unit: None,
+            unit_given: false,
             vantages: Vec::new(),
             packets_sent: 1,
             packets_received: 2,

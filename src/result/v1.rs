@@ -34,6 +34,9 @@ pub struct Sweep {
     pub registry: Option<RegistrySource>,
     /// The unit whose wire was swept.
     pub unit: Option<String>,
+    /// Whether somebody named the unit; else it is that of the approved segment on each wire.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unit_given: bool,
     pub vantages: Vec<Vantage>,
     pub packets_sent: u64,
     pub packets_received: u64,

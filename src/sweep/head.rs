@@ -40,6 +40,7 @@ pub fn head(orders: &Orders, started_at: Timestamp, language: Language) -> v1::S
         },
         registry: orders.registry_source.clone(),
         unit: unit(orders, started_at),
+        unit_given: orders.unit.is_some(),
         vantages: orders
             .stations
             .iter()

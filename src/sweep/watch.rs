@@ -231,6 +231,7 @@ pub fn watch_head(
         complete: false,
         authorisation: v1::Authorisation::default(),
         registry,
+        unit_given: unit.is_some(),
         unit,
         vantages: stations
             .iter()
