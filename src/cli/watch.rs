@@ -43,6 +43,10 @@ pub fn run(conduct: &Conduct, arguments: WatchArguments) -> Result<Exit, Failure
     });
     let swept = sweep::watch(&ears, head, &out, &mut reporter);
     reporter.finish();
+    if swept.is_err() {
+        // Removes only what is empty: the folder that was made for this result.
+        let _ = std::fs::remove_dir(&out);
+    }
     let swept = swept.map_err(|fault| match fault {
         SweepError::Capture(fault) => Failure::usage(
             conduct.say("cli-capture-refused", &[("cause", fault.to_string().into())]),

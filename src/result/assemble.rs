@@ -221,7 +221,7 @@ fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -
             .map(|service| Service {
                 ip: service.ip.to_string(),
                 port: service.port.to_string(),
-                name: None,
+                name: super::port_names::port_name(service.port).map(str::to_owned),
                 product: None,
                 version: None,
                 banner: None,

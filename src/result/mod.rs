@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod fixture;
 mod folder;
 pub mod observations;
+mod port_names;
 mod read;
 mod schema;
 pub mod v1;

@@ -20,7 +20,7 @@ use crate::link::capture::{
 };
 use crate::net::Prefix;
 use crate::observe::{Observation, VantageId};
-use crate::result::v1;
+use crate::result::{blank, v1};
 use crate::scan;
 
 const HEAD_SCHEMA: &str = "jiebei.record.head/1";
@@ -97,6 +97,8 @@ pub struct Recorder {
     head: Vec<u8>,
     registry: Vec<u8>,
     marks: Vec<Mark>,
+    /// The frame at hand, its secrets blanked.
+    frame: Vec<u8>,
 }
 
 impl Recorder {
@@ -116,6 +118,7 @@ impl Recorder {
             head: serde_json::to_vec(head)?,
             registry: registry.to_vec(),
             marks: Vec::new(),
+            frame: Vec::new(),
         })
     }
 
@@ -127,7 +130,12 @@ impl Recorder {
         length: u32,
         direction: Direction,
     ) -> io::Result<()> {
-        self.writer.frame(u32::from(vantage.0), at, bytes, length, Some(direction), &[])?;
+        self.frame.clear();
+        self.frame.extend_from_slice(bytes);
+        // Passwords and communities of other people's sessions are nobody's evidence.
+        blank::ethernet(&mut self.frame);
+        let interface = u32::from(vantage.0);
+        self.writer.frame(interface, at, &self.frame, length, Some(direction), &[])?;
         Ok(())
     }
 

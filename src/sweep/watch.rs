@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -47,7 +48,7 @@ pub fn watch(
     let (vantages, mut intake, end) = match ears {
         Ears::Files(files) => {
             let mut intake = Intake::new(Log::default(), Arc::clone(&tape), Vec::new());
-            let (vantages, end) = read(files, &mut intake, &mut head, reporter)?;
+            let (vantages, end) = read(files, out, &mut intake, &mut head, reporter)?;
             (vantages, intake, end)
         }
         Ears::Links { stations, io, until } => {
@@ -91,22 +92,34 @@ pub fn watch(
 /// further down is read as far as it goes, and the result is incomplete.
 fn read(
     files: &[PathBuf],
+    out: &Path,
     intake: &mut Intake,
     head: &mut v1::Sweep,
     reporter: &mut dyn Reporter,
 ) -> Result<(Vec<crate::inventory::Vantage>, End), SweepError> {
     let mut vantages = Vec::new();
     let mut end = End::Complete;
-    for (place, path) in files.iter().enumerate() {
+    // Every file is opened before the capabilities go, and read after.
+    let mut inputs: Vec<(&PathBuf, Box<dyn io::Read + Send>)> = Vec::new();
+    for path in files {
+        let input: Box<dyn io::Read + Send> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let opened = fs::File::open(path);
+            let cause = |cause| SweepError::Io { path: path.display().to_string(), cause };
+            Box::new(opened.map_err(cause)?)
+        };
+        inputs.push((path, input));
+    }
+    privilege::create_folder(out)
+        .map_err(|cause| SweepError::Io { path: out.display().to_string(), cause })?;
+    privilege::drop_for(out)?;
+    for (place, (path, input)) in inputs.into_iter().enumerate() {
         let vantage = VantageId(u16::try_from(place).unwrap_or(u16::MAX));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "-".to_owned());
         reporter.pass("read", &name, 0);
-        let mut reader = if path == Path::new("-") {
-            Reader::new("-", Box::new(std::io::stdin()))?
-        } else {
-            Reader::open(path)?
-        };
+        let mut reader = Reader::new(&path.display().to_string(), input)?;
         head.vantages.push(v1::Vantage { interface: name.clone(), mac: None, addresses: vec![] });
         vantages.push(inventoried(None, &name, &[]));
         let mut frames = 0u64;
