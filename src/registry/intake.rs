@@ -126,6 +126,7 @@ pub(super) fn headings_in<'a>(table: Table, cells: impl Iterator<Item = &'a str>
 }
 
 /// The column of a table that a heading names, by its English name.
+#[cfg_attr(not(feature = "netbox"), expect(dead_code))]
 pub(super) fn heading_name(table: Table, heading: &str) -> Option<&'static str> {
     column_of(table, &heading_key(heading)).map(|(column, _)| column.name())
 }
@@ -259,6 +260,7 @@ impl OpenSheet<'_> {
         self.tell_missing(Some(row));
     }
 
+    #[cfg_attr(not(feature = "xlsx"), expect(dead_code))]
     pub fn table(&self) -> Table {
         self.sheet.table
     }
@@ -356,6 +358,7 @@ impl OpenSheet<'_> {
     }
 
     /// Whether the column at this place holds days.
+    #[cfg_attr(not(feature = "xlsx"), expect(dead_code))]
     pub fn holds_days(&self, at: usize) -> bool {
         [Column::WithdrawnOn, Column::ValidFrom, Column::ValidUntil, Column::From, Column::Until]
             .into_iter()
@@ -389,6 +392,7 @@ impl OpenSheet<'_> {
     }
 
     /// One row whose cells name their columns. `false` where there are too many rows or columns.
+    #[cfg_attr(not(feature = "netbox"), expect(dead_code))]
     pub fn keyed(&mut self, number: u64, row: Vec<(String, String)>) -> bool {
         let mut cells: Vec<Cow<'_, str>> = vec![Cow::Borrowed(""); self.width()];
         for (likely, (heading, text)) in row.into_iter().enumerate() {
