@@ -119,7 +119,7 @@ fn read(
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "-".to_owned());
         reporter.pass("read", &name, 0);
-        let mut reader = Reader::new(&path.display().to_string(), input)?;
+        let mut reader = Reader::new(path.display().to_string(), input)?;
         head.vantages.push(v1::Vantage { interface: name.clone(), mac: None, addresses: vec![] });
         vantages.push(inventoried(None, &name, &[]));
         let mut frames = 0u64;
