@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::Rule;
 use crate::audit::finding::Subject;
 use crate::audit::findings::{Findings, Found, texts};
-use crate::audit::view::{View, primary};
+use crate::audit::view::View;
 use crate::inventory::{Device, DeviceKey, in_time};
 use crate::net::special;
 use crate::observe::{DhcpServer, Fact, ObservationId};
@@ -100,11 +100,14 @@ fn rogue<'a>(answer: &DhcpServer, view: &View<'a>) -> Option<(Uuid, IpAddr, Opti
 }
 
 fn found(rule: &'static str, key: Uuid, mut one: Gathered<'_>, view: &View<'_>) -> Found {
+    let mut at = None;
     // DHCPv6 answers from a link-local address; people know the device by another.
     if one.subject.ip.is_some_and(special::is_link_local)
-        && let Some(known) = one.device.and_then(|device| primary(device.addresses()))
+        && let Some(device) = one.device
+        && let Some(known) = view.known_by(device.addresses())
     {
         one.subject.ip = Some(known);
+        at = device.binding(known).and_then(|binding| binding.observations.first()).copied();
     }
     let mut found = match one.device {
         Some(device) => Found::of_device(rule, device),
@@ -138,4 +141,5 @@ fn found(rule: &'static str, key: Uuid, mut one: Gathered<'_>, view: &View<'_>) 
         .unit(one.unit)
         .subject(one.subject)
         .shown_by(&in_time(view.log, one.answers.iter().map(|(id, _)| *id)))
+        .shown_by(&at)
 }

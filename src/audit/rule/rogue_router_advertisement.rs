@@ -93,5 +93,12 @@ fn found(
     if !resolvers.is_empty() {
         found = found.detail("rdnss", texts(resolvers.iter().take(32)));
     }
-    Some(found.shown_by(shown.iter().map(|(id, _)| id)))
+    found = found.shown_by(shown.iter().map(|(id, _)| id));
+    // The advertisements name the link-local address alone: what shows the other at the same MAC.
+    if !routers.contains(&ip)
+        && let Some(binding) = device.binding(ip)
+    {
+        found = found.shown_by(binding.observations.iter().take(1));
+    }
+    Some(found)
 }
