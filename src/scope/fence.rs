@@ -135,6 +135,11 @@ impl Fence {
         self.asked.iter().copied()
     }
 
+    /// What is known of MACs before anything is heard: from the registry, or an earlier part of this sweep.
+    pub fn know(&mut self, address: IpAddr, mac: Mac) {
+        self.guard.hear(address, mac);
+    }
+
     /// Fragile addresses that an earlier part of this sweep asked.
     pub fn resume(&mut self, asked_fragile: impl IntoIterator<Item = IpAddr>) {
         self.asked.extend(asked_fragile.into_iter().take(MOST_ASKED));
@@ -294,8 +299,13 @@ impl Fence {
                     if !gentle && target.class() < Class::Ordinary {
                         return Err(Refusal::ObserveOnly);
                     }
-                    // With one hop left it is its Ethernet destination that would answer.
-                    if packet.hop_limit <= 1 && self.guard.is_fragile_mac(frame.destination) {
+                    // With one hop left it is its Ethernet destination that would answer; and another
+                    // address of a fragile station is the same station.
+                    let itself = packet.hop_limit <= 1 || vantage.on_link(address).is_some();
+                    if itself
+                        && !target.is_fragile()
+                        && self.guard.is_fragile_mac(frame.destination)
+                    {
                         return Err(Refusal::FragileMac);
                     }
                     u32::from(tcp_flags(packet) == Some(SYN))

@@ -311,6 +311,15 @@ impl Guard {
         if fragile && class > Class::Gentle {
             return Err(Refusal::ObserveOnly);
         }
+        // An interface identifier made from the MAC of such a station is the station's own.
+        if let IpAddr::V6(ipv6) = address
+            && let Some(mac) = Mac::from_interface_id(ipv6)
+        {
+            self.mac_may_be_used(mac)?;
+            if !fragile && self.fragile_macs.contains(&mac) {
+                return Err(Refusal::FragileMac);
+            }
+        }
         Ok(fragile)
     }
 
@@ -504,6 +513,11 @@ mod tests {
         // Whose excluded address hides in an IPv6 one, and who has no address of a station.
         guard.hear(ip("64:ff9b::10.20.1.66"), mac(4));
         guard.hear(ip("10.20.1.66"), Mac::BROADCAST);
+        let twin = |last: u8| ip(&format!("fe80::ff:fe00:{last}"));
+        let asked = |last| guard.admit(twin(last), vantage().id, Class::Gentle).map(|_| ());
+        assert_eq!(asked(1), Err(Refusal::ExcludedMac));
+        assert_eq!(asked(2), Err(Refusal::FragileMac));
+        assert_eq!(asked(3), Ok(()));
         assert_eq!([1, 2, 3, 4].map(|m| guard.is_excluded_mac(mac(m))), [true, false, false, true]);
         assert_eq!([1, 2, 3, 4].map(|m| guard.is_fragile_mac(mac(m))), [false, true, false, false]);
         assert!(!guard.is_excluded_mac(Mac::BROADCAST));

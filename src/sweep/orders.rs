@@ -12,7 +12,7 @@ use super::profile::{Method, Profile, SignatureState};
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
 use crate::link::Io;
-use crate::net::{AddressSet, Prefix};
+use crate::net::{AddressSet, Mac, Prefix};
 use crate::registry::Registry;
 use crate::registry::model::Role;
 use crate::result::v1;
@@ -130,6 +130,25 @@ impl Orders {
         let assets = registry.assets.iter().flat_map(|asset| &asset.ip);
         let services = registry.services.iter().map(|service| &service.ip);
         devices.chain(assets).chain(services).copied().collect()
+    }
+
+    /// Excluded and observe-only addresses with the MACs that the registry says they have. A device that
+    /// has other addresses too is one that may be asked.
+    pub fn stations_kept_from(&self) -> Vec<(IpAddr, Mac)> {
+        let Some(registry) = &self.registry else { return Vec::new() };
+        let sets = [self.exclude(), self.observe_only()];
+        let kept = |ips: &[IpAddr]| {
+            !ips.is_empty() && sets.iter().any(|set| ips.iter().all(|ip| set.contains(*ip)))
+        };
+        let devices = registry.devices.iter().map(|device| (&device.ip, &device.mac));
+        let assets = registry.assets.iter().map(|asset| (&asset.ip, &asset.mac));
+        devices
+            .chain(assets)
+            .filter(|(ips, _)| kept(ips))
+            .flat_map(|(ips, macs)| {
+                ips.iter().flat_map(|ip| macs.iter().map(move |mac| (*ip, *mac)))
+            })
+            .collect()
     }
 
     /// The registered interface devices' addresses, then the assets': whose questions are evidence.

@@ -39,6 +39,14 @@ impl<'a> Conductor<'a> {
             Ceilings { packets_per_second: rate.packets_per_second, per_target: rate.per_target };
         let mut fence = Fence::new(Guard::new(rules, started_at), ceilings);
         fence.resume(state.fragile.iter().copied());
+        for (address, mac) in orders.stations_kept_from() {
+            fence.know(address, mac);
+        }
+        for (_, observation) in log.iter() {
+            if let Fact::Binding { ip, mac } = &observation.fact {
+                fence.know(*ip, *mac);
+            }
+        }
         let mut receivers = Vec::new();
         let options = link::Options::default();
         for station in &orders.stations {
