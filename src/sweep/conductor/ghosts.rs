@@ -66,9 +66,11 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// One answer may be a stranger's; all three from one MAC are somebody who answers for anything.
-    /// Puts them down as ghosts of a method, and says whether they were.
-    pub(super) fn judge_ghosts(
+    /// One answer may be a stranger's; all three from one MAC are somebody who answers for anything, or
+    /// three who happen to live there behind one router. On a link and in IPv6 there is no doubt;
+    /// behind an IPv4 router it is a suspicion until the whole prefix was asked. Says whether all
+    /// answered.
+    fn judge_ghosts(
         &mut self,
         area: &Area,
         ghosts: &[IpAddr],
@@ -89,11 +91,78 @@ impl Conductor<'_> {
         if answers.len() < ghosts.len() || ghosts.len() < 3 || macs.len() != 1 {
             return false;
         }
+        let suspect = Suspect { area: area.clone(), by, method, answers };
+        // A random interface identifier is nobody's; that one station has three random addresses of
+        // a link is no chance either.
+        let wide = !area.prefix.is_ipv4() && area.prefix.length() <= 96;
+        if wide || area.reach == Reach::OnLink {
+            self.put_ghosts(suspect);
+        } else {
+            self.suspects.push(suspect);
+        }
+        true
+    }
+
+    /// Suspicions that the whole prefix bears out: nearly every address that was asked answered.
+    pub(super) fn confirm_ghosts(&mut self) {
+        let suspects = std::mem::take(&mut self.suspects);
+        if suspects.is_empty() {
+            return;
+        }
+        let mut answered: BTreeMap<&'static str, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (_, observation) in self.intake.log.iter() {
+            if let Fact::Answer { ip, .. } = &observation.fact
+                && let Some(suspect) = suspects.iter().find(|s| s.by == observation.source.word())
+            {
+                answered.entry(suspect.by).or_default().insert(*ip);
+            }
+        }
+        let mut confirmed: BTreeSet<Prefix> = BTreeSet::new();
+        // What is answered by errors is rationed: datagrams follow what echoes and SYNs showed.
+        let (by_errors, by_answers): (Vec<_>, Vec<_>) =
+            suspects.into_iter().partition(|suspect| suspect.by == "udp");
+        for suspect in by_answers {
+            let asked = match suspect.by {
+                "tcp" => {
+                    let scanned = self.port_scanned.iter();
+                    scanned.filter(|a| suspect.area.targets.contains(**a)).count() as u128
+                }
+                _ => suspect.area.targets.count(),
+            };
+            let some = answered.get(suspect.by);
+            let answers = some.into_iter().flatten();
+            let answers = answers.filter(|a| suspect.area.targets.contains(**a)).count() as u128;
+            if asked > 0 && answers.saturating_mul(100) >= asked.saturating_mul(MOSTLY) {
+                confirmed.insert(suspect.area.prefix);
+                self.put_ghosts(suspect);
+            }
+        }
+        for suspect in by_errors {
+            if confirmed.contains(&suspect.area.prefix) {
+                self.put_ghosts(suspect);
+            }
+        }
+    }
+
+    fn put_ghosts(&mut self, suspect: Suspect) {
         let at = self.now();
+        let Suspect { area, method, answers, .. } = suspect;
         for (ip, (mac, frames)) in answers {
             let fact = Fact::Ghost { prefix: area.prefix, ip, method: method.to_owned(), mac };
             self.intake.note(at, area.vantage, Source::Sweep, fact, &frames);
         }
-        true
     }
+}
+
+/// Of a hundred addresses, this many answer where somebody answers for all of them. The fullest
+/// segments of real hosts have gaps; a responder loses at most what the network loses.
+const MOSTLY: u128 = 98;
+
+/// Ghosts of one prefix that all answered.
+pub(super) struct Suspect {
+    area: Area,
+    /// The source of the answers, and the method that they void.
+    by: &'static str,
+    method: &'static str,
+    answers: BTreeMap<IpAddr, (Mac, Vec<FrameNumber>)>,
 }

@@ -41,7 +41,7 @@ use super::territory::{self, Area, Reach, Territory};
 use super::vantage::Station;
 use crate::link::{self, LinkError, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
-use crate::observe::{Asked, Fact, Log, Observation, Source, VantageId};
+use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
 use crate::result::v1;
 use crate::scan::{
     self, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
@@ -254,6 +254,8 @@ pub struct Conductor<'a> {
     why_not: BTreeMap<(Prefix, VantageId), WhyNot>,
     /// What each pass asked to its end: the ground under silence.
     asked: Vec<(VantageId, Asked)>,
+    /// Ghosts that answered where it may have been three real hosts.
+    suspects: Vec<ghosts::Suspect>,
     /// Addresses whose ports were asked.
     port_scanned: BTreeSet<IpAddr>,
     echoed: BTreeSet<IpAddr>,
@@ -371,6 +373,7 @@ impl<'a> Conductor<'a> {
         if end == End::Interrupted {
             self.save();
         }
+        self.confirm_ghosts();
         self.show_questions();
         let counts = self.world.fence().counts().clone();
         let mut head = self.head;
