@@ -168,12 +168,15 @@ pub fn spool_path(out: &Path) -> PathBuf {
     out.join(SPOOL)
 }
 
-/// What two runs must have in common to be one sweep.
+/// What two runs must have in common to be one sweep. IPv6 addresses come and go by themselves: what was
+/// tentative or a temporary one does not make another sweep.
 pub fn digest(orders: &Orders) -> u64 {
     let mut hasher = siphasher::sip::SipHasher13::new();
     format!("{:?}", orders.profile).hash(&mut hasher);
     for station in &orders.stations {
-        (&station.interface, station.mac, &station.addresses).hash(&mut hasher);
+        (&station.interface, station.mac).hash(&mut hasher);
+        let lasting = station.addresses.iter().filter(|(address, _)| address.is_ipv4());
+        lasting.for_each(|address| address.hash(&mut hasher));
     }
     if let Some(source) = &orders.registry_source {
         source.sha256.hash(&mut hasher);

@@ -122,6 +122,31 @@ impl Recorder {
         })
     }
 
+    /// Goes on with the record of a sweep's earlier part: one file holds the whole sweep. A file that
+    /// is something else, or was cut off, is kept beside the new one.
+    pub fn go_on(path: &Path, head: &Head, registry: Option<&[u8]>) -> io::Result<Recorder> {
+        if !path.exists() {
+            return Recorder::create(path, head, registry);
+        }
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".earlier");
+        let aside = PathBuf::from(aside);
+        std::fs::rename(path, &aside)?;
+        let mut recorder = Recorder::create(path, head, registry)?;
+        let Ok(earlier) = Record::open(&aside) else { return Ok(recorder) };
+        if earlier.head.sweep.id != head.sweep.id {
+            return Ok(recorder);
+        }
+        let played = earlier.play(|frame| {
+            let direction = if frame.outbound { Direction::Outbound } else { Direction::Inbound };
+            recorder.frame(frame.vantage, frame.at, frame.bytes, frame.length, direction)
+        });
+        played.map_err(io::Error::other)?;
+        recorder.marks = earlier.tail.marks;
+        std::fs::remove_file(&aside)?;
+        Ok(recorder)
+    }
+
     pub fn frame(
         &mut self,
         vantage: VantageId,

@@ -75,8 +75,11 @@ const GHOST_PORTS: usize = 3;
 const MOST_LADDERS: usize = 64;
 /// How often newcomers are asked after the passes.
 const NEWCOMER_ROUNDS: usize = 2;
-/// Between two savings of an unfinished sweep.
-const BETWEEN_SAVES: Duration = Duration::from_secs(10);
+/// Between two savings of an unfinished sweep, at least: what is asked meanwhile is asked again if the sweep
+/// is killed.
+const BETWEEN_SAVES: Duration = Duration::from_secs(2);
+/// And this many times as long as the last one took.
+const SAVES_SHARE: u32 = 20;
 
 /// Who is told how far a sweep is, and may stop it.
 pub trait Reporter {
@@ -264,6 +267,7 @@ pub struct Conductor<'a> {
     explored: AddressSet,
     learnt: BTreeSet<Prefix>,
     saved: Instant,
+    between_saves: Duration,
     dhcp_until: Duration,
     /// Drawn from the sweep's key: nobody can expect the ghosts.
     seed: u64,
@@ -341,7 +345,7 @@ impl<'a> Conductor<'a> {
     }
 
     fn save_now_and_then(&mut self) {
-        if self.saved.elapsed() >= BETWEEN_SAVES {
+        if self.saved.elapsed() >= self.between_saves {
             self.save();
         }
     }
@@ -359,9 +363,11 @@ impl<'a> Conductor<'a> {
         let counts = self.world.fence().counts().clone();
         self.state.sent = self.state.sent_before + counts.sent + counts.caused;
         self.state.received = self.state.received_before + self.intake.received;
+        let began = Instant::now();
         let saved = self.state.save(&self.orders.out, &self.intake.log);
         lock(&self.tape).note(saved);
         self.saved = Instant::now();
+        self.between_saves = BETWEEN_SAVES.max(began.elapsed() * SAVES_SHARE);
     }
 
     fn close(mut self, ended: Result<(), Halt>) -> Swept {

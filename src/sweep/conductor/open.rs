@@ -86,7 +86,12 @@ impl<'a> Conductor<'a> {
                 orders.profile.audit.severity.clone(),
                 tape.interest(),
             );
-            let recorder = Recorder::create(path, &head, registry_json.as_deref());
+            let registry = registry_json.as_deref();
+            let recorder = if orders.resume {
+                Recorder::go_on(path, &head, registry)
+            } else {
+                Recorder::create(path, &head, registry)
+            };
             tape.recorder = Some(recorder.map_err(at(path))?);
         }
         privilege::drop_for(&orders.out)?;
@@ -120,11 +125,14 @@ impl<'a> Conductor<'a> {
             explored: AddressSet::default(),
             learnt: BTreeSet::new(),
             saved: Instant::now(),
+            between_saves: BETWEEN_SAVES,
             dhcp_until: Duration::ZERO,
             seed: seed.unwrap_or_default(),
             _held: held,
         };
         conductor.recall_asked();
+        // From here on there is something to go on with, whatever ends this run.
+        conductor.save();
         Ok(conductor)
     }
 
