@@ -6,32 +6,60 @@ use std::process::Command;
 use crate::raised::{privileged, scenario_file};
 use crate::swept::swept;
 
-const SCANNER: &str = "00:e0:4c:20:01:05";
+/// What the scanner's kernel says by itself: a host that answers a link-wide echo asks for our address
+/// first, is told it, and is asked a few seconds later whether it is still there (RFC 4861 §7.2.4, §7.3.3).
+/// Both are unicast, and no part of the sweep, which solicits by multicast alone.
+const KERNEL: &str = "(icmp6 and (ip6[40] == 136 or ip6[40] == 135) and not ether multicast)";
 
-/// No frame of the scanner's may have reached these hosts of `town` but link-wide ones, and none
-/// of those may have asked for them.
-fn assert_left_alone(host: &str, address: &str) {
-    let witness = swept("town").witness(host);
-    let reached = witness.frames(&format!("ether src {SCANNER} and not ether multicast"));
+/// No frame of the sweep's may have reached this host but link-wide ones, and none of those may
+/// have asked for it.
+fn assert_left_alone(scenario: &'static str, host: &str, asks_for_it: &str) {
+    let scanner = scanner_mac(scenario);
+    let witness = swept(scenario).witness(host);
+    let reached =
+        witness.frames(&format!("ether src {scanner} and not ether multicast and not {KERNEL}"));
     assert!(reached.is_empty(), "{host} was sent:\n{}", reached.join("\n"));
-    let asked = witness.frames(&format!("ether src {SCANNER} and arp dst host {address}"));
+    let asked = witness.frames(&format!("ether src {scanner} and ({asks_for_it})"));
     assert!(asked.is_empty(), "{host} was asked for:\n{}", asked.join("\n"));
     // The witness was awake: the sweep of the neighbours' addresses is broadcast.
-    assert_ne!(witness.count(&format!("ether src {SCANNER} and ether multicast")), 0);
+    assert_ne!(witness.count(&format!("ether src {scanner} and ether multicast")), 0);
 }
 
 #[test]
 fn an_excluded_host_hears_only_what_all_hear() {
     if privileged() {
-        assert_left_alone("excluded", "10.20.1.200");
+        assert_left_alone("town", "excluded", "arp dst host 10.20.1.200");
+        // Multicast solicitations for its two IPv6 addresses, by the last octets of the target.
+        let solicited = "ip6[60:4] == 0x000000c8 or ip6[60:4] == 0xfe6608c8";
+        let asks = format!(
+            "arp dst host 10.66.8.200 or \
+             (icmp6 and ether multicast and ip6[40] == 135 and ({solicited}))"
+        );
+        assert_left_alone("county", "excluded", &asks);
     }
 }
 
 #[test]
 fn a_neighbour_outside_the_scope_hears_only_what_all_hear() {
     if privileged() {
-        assert_left_alone("visitor", "10.99.1.5");
+        assert_left_alone("town", "visitor", "arp dst host 10.99.1.5");
     }
+}
+
+/// A controller of `county` is in `observe_only`: it is found, by one gentle question, and nobody
+/// talks to it or steers a packet through it.
+#[test]
+fn a_fragile_host_is_found_and_not_talked_to() {
+    if !privileged() {
+        return;
+    }
+    let (scanner, county) = (scanner_mac("county"), swept("county"));
+    let witness = county.witness("plc");
+    let talk = witness.frames(&format!(
+        "ether src {scanner} and not ether multicast and not arp and not {KERNEL}"
+    ));
+    assert!(talk.is_empty(), "{}", talk.join("\n"));
+    assert!(county.result()["devices"].to_string().contains("10.66.8.48"));
 }
 
 #[test]
