@@ -70,9 +70,11 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
     let stop = stop_on_signals(conduct)?;
     let head = sweep::head(&orders, started_at, conduct.texts.language());
     if !privilege::has_net_raw() {
-        let swept = sweep::unprivileged(&orders, head)
-            .map_err(|fault| Failure::in_part(fault.to_string()))?;
         conduct.tell(&conduct.say("cli-unprivileged", &[]));
+        let mut reporter = TerminalReporter::new(conduct, stop);
+        let swept = sweep::unprivileged(&orders, head, &mut reporter);
+        reporter.finish();
+        let swept = swept.map_err(|fault| Failure::in_part(fault.to_string()))?;
         return finish(conduct, &arguments, &orders, &regulation, swept);
     }
     let registry_json = orders.record.is_some().then(|| loaded.as_ref().map(as_json)).flatten();

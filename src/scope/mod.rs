@@ -24,10 +24,12 @@
 //! 7. **Outside the window of the authorisation nothing is sent.**
 
 pub mod ceilings;
+mod connector;
 mod fence;
 pub mod frame;
 mod guard;
 
 pub use ceilings::Ceilings;
+pub use connector::{ConnectPermit, Connected, Connector, Leave};
 pub use fence::{Counts, Fence, Permit, Submission};
 pub use guard::{Class, Guard, LinkWide, Refusal, Risk, Rules, Steered, Target, Vantage};

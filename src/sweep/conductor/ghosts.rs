@@ -156,7 +156,7 @@ impl Conductor<'_> {
 
 /// Of a hundred addresses, this many answer where somebody answers for all of them. The fullest
 /// segments of real hosts have gaps; a responder loses at most what the network loses.
-const MOSTLY: u128 = 98;
+pub const MOSTLY: u128 = 98;
 
 /// Ghosts of one prefix that all answered.
 pub(super) struct Suspect {

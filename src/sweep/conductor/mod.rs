@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use eye::Eye;
+pub use ghosts::MOSTLY;
 
 use super::candidates::{self, Seeds};
 use super::checkpoint::{self, State};
@@ -198,7 +199,7 @@ pub fn full_port_areas(territory: &Territory, vantage: VantageId) -> AddressSet 
 }
 
 /// The rules of the fence, from the orders.
-fn rules(orders: &Orders) -> Rules {
+pub fn rules(orders: &Orders) -> Rules {
     let authorisation = &orders.profile.authorisation;
     let window = match (authorisation.not_before, authorisation.not_after) {
         (None, None) => None,
