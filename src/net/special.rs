@@ -78,6 +78,11 @@ pub fn purpose(address: IpAddr) -> Option<Purpose> {
     MAP.longest(address).map(|(_, purpose)| *purpose)
 }
 
+/// The prefix of the IPv6 addresses that every interface gives itself. RFC 4291 §2.5.6.
+pub fn link_local_prefix() -> Prefix {
+    Prefix::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 64)
+}
+
 pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),

@@ -28,6 +28,13 @@ const MLD_RESPONSE_DELAY: u16 = 1000;
 /// Answers to a multicast question come at once or within half a second (RFC 4861 §6.2.6).
 const AFTER: Duration = Duration::from_millis(700);
 
+impl Question {
+    /// Whether every node of the link answers it, and not servers and routers alone.
+    pub fn asks_all_nodes(&self) -> bool {
+        matches!(self, Question::AllNodesEcho(_) | Question::UnknownOption(_))
+    }
+}
+
 fn own_ipv6(station: &Station) -> impl Iterator<Item = Ipv6Addr> {
     station.addresses.iter().filter_map(|(address, _)| match address {
         IpAddr::V6(address) => Some(*address),

@@ -62,3 +62,4 @@ pass-ghosts-ndp-udp = ghosts (IPv6 UDP)
 pass-ghosts-icmp-udp = ghosts (routed UDP)
 pass-ghosts-icmpv6-udp = ghosts (routed IPv6 UDP)
 sweep-notice-no-vlan-tags = VLAN tags are not seen by this way of receiving: { $what }
+sweep-notice-all-nodes-left-out = Something of this link is excluded or observe-only, so no IPv6 question went to all nodes (our kernel would answer their address resolution by unicast): { $what }

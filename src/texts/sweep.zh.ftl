@@ -62,3 +62,4 @@ pass-ghosts-ndp-udp = 幽灵地址（IPv6 UDP）
 pass-ghosts-icmp-udp = 幽灵地址（远端 UDP）
 pass-ghosts-icmpv6-udp = 幽灵地址（远端 IPv6 UDP）
 sweep-notice-no-vlan-tags = 这种收发方式看不到 VLAN 标记：{ $what }
+sweep-notice-all-nodes-left-out = 本网段有排除或只观察的地址，未向全部节点发 IPv6 询问（否则本机内核会单播回应它们的地址解析）：{ $what }

@@ -1,6 +1,7 @@
 //! Who is on the link: link-wide questions, ARP, neighbour solicitations.
 
 use super::*;
+use crate::net::special;
 
 impl Conductor<'_> {
     /// Router solicitation, all-nodes echo, an unknown option, and one DHCP question of each version;
@@ -8,6 +9,14 @@ impl Conductor<'_> {
     pub(super) fn link_wide(&mut self) -> Result<(), Halt> {
         for station in &self.orders.stations {
             let mut questions = link_wide::usual(station);
+            if self.has_protected(station) {
+                // Who answers a question to all nodes resolves us first, and our kernel tells it our
+                // address: a unicast frame to a station that may be the excluded one.
+                questions.retain(|question| !question.asks_all_nodes());
+                let text = station.interface.clone();
+                let code = "all-nodes-left-out".into();
+                self.head.notices.push(v1::SweepNotice { code, text });
+            }
             if self.orders.profile.discovery.dhcp {
                 questions.extend(link_wide::dhcp(station));
                 self.dhcp_until = self.world.now() + LISTEN_FOR_DHCP;
@@ -15,6 +24,14 @@ impl Conductor<'_> {
             self.ask_link_wide(station, "link-wide", &questions)?;
         }
         Ok(())
+    }
+
+    /// Whether something of this link is excluded or fragile.
+    fn has_protected(&self, station: &Station) -> bool {
+        let protected = self.orders.exclude().or(&self.orders.observe_only());
+        let link_local = AddressSet::of([special::link_local_prefix()]);
+        station.prefixes().into_iter().any(|prefix| protected.overlaps(prefix))
+            || !protected.and(&link_local).is_empty()
     }
 
     pub(super) fn ask_link_wide(
@@ -98,8 +115,7 @@ impl Conductor<'_> {
             by_prefix.push((area, candidates));
         }
         // Link-local addresses that were heard, and the EUI-64 twins of the link's stations.
-        let link_local =
-            Prefix::of(IpAddr::V6("fe80::".parse().unwrap_or(std::net::Ipv6Addr::UNSPECIFIED)), 64);
+        let link_local = special::link_local_prefix();
         let own: BTreeSet<IpAddr> = station.addresses.iter().map(|(address, _)| *address).collect();
         if own.iter().any(|address| link_local.contains(*address)) {
             let exclude = self.orders.exclude();
