@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::candidates::{self, Seeds};
 use super::conductor::{
     DISCOVERY_PORTS, EXPLORE_LINGER, EXPLORE_PORTS, LISTEN_FOR_DHCP, MOST_EXPLORED_BY_TCP, ROUNDS,
-    full_port_areas,
+    explore_rounds, full_port_areas,
 };
 use super::orders::Orders;
 use super::profile::Method;
@@ -230,7 +230,9 @@ impl Mine<'_> {
             *left_out += rest;
         }
         if orders.uses(Method::Icmp) || orders.uses(Method::Icmpv6) {
-            add(steps, "explore", samples, 1, 2, EXPLORE_LINGER * 2, false);
+            let rounds = explore_rounds(chunks);
+            let wait = EXPLORE_LINGER * u32::from(rounds);
+            add(steps, "explore", samples, 1, rounds, wait, false);
         }
         let tcp = &orders.profile.discovery.tcp_ports.0;
         if orders.uses(Method::Tcp) && !tcp.is_empty() {

@@ -182,6 +182,11 @@ enum Halt {
     Link(String),
 }
 
+/// How often a silent sample is asked: in a wide range five samples a chunk are tries enough.
+pub const fn explore_rounds(chunks: usize) -> u8 {
+    if chunks > MOST_EXPLORED_BY_TCP { 1 } else { 2 }
+}
+
 /// The areas whose routed addresses are asked for every port, alive or not.
 pub fn full_port_areas(territory: &Territory, vantage: VantageId) -> AddressSet {
     let mut all = AddressSet::default();

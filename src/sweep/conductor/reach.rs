@@ -103,7 +103,9 @@ impl Conductor<'_> {
                     AddressSet::of_addresses(chunks.iter().flat_map(|(_, a)| a.iter().copied()));
                 let linger = Linger { least: Duration::from_secs(1), most: EXPLORE_LINGER };
                 let targets = Targets::Addresses(samples.clone());
-                let outcome = self.run(name, probe, station, targets, &[0], 2, Some(linger))?;
+                let rounds = explore_rounds(chunks.len());
+                let outcome =
+                    self.run(name, probe, station, targets, &[0], rounds, Some(linger))?;
                 for (area, count) in &areas {
                     self.asked_in_part(area, probe, &[], *count as u64, &outcome);
                 }
