@@ -9,7 +9,7 @@ use crate::result::v1::Severity;
 use crate::texts::{Language, Texts};
 
 #[derive(Debug, Parser)]
-#[command(name = "jiebei", version)]
+#[command(name = "jiebei", version, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub common: Common,
