@@ -63,7 +63,7 @@ pub fn of(prefix: Prefix, seeds: &Seeds, allowed: &AddressSet) -> Vec<IpAddr> {
 }
 
 /// How many ghosts a prefix is asked for.
-const GHOSTS: usize = 3;
+pub const GHOSTS: usize = 3;
 
 /// Addresses of a prefix that nobody should have: inside what may be asked, in no table of the
 /// registry, and drawn by the sweep's own key so that nobody can expect them. What answers for all

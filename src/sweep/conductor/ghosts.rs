@@ -32,6 +32,14 @@ impl Conductor<'_> {
             "icmp" => "ghosts-icmp",
             _ => "ghosts-icmpv6",
         };
+        for (area, ghosts) in &ghosts {
+            if area.reach != Reach::OnLink
+                && area.prefix.is_ipv4()
+                && ghosts.len() == candidates::GHOSTS
+            {
+                self.haunted.push((area.clone(), ghosts.clone()));
+            }
+        }
         let targets = Targets::Addresses(all.clone());
         self.run(name, probe, station, targets, &[0], 2, None)?;
         let mut answering = false;
@@ -91,62 +99,72 @@ impl Conductor<'_> {
         if answers.len() < ghosts.len() || ghosts.len() < 3 || macs.len() != 1 {
             return false;
         }
-        let suspect = Suspect { area: area.clone(), by, method, answers };
         // A random interface identifier is nobody's; that one station has three random addresses of
         // a link is no chance either.
         let wide = !area.prefix.is_ipv4() && area.prefix.length() <= 96;
         if wide || area.reach == Reach::OnLink {
-            self.put_ghosts(suspect);
-        } else {
-            self.suspects.push(suspect);
+            self.put_ghosts(area, method, answers);
         }
         true
     }
 
-    /// Suspicions that the whole prefix bears out: nearly every address that was asked answered.
+    /// Suspicions that the whole prefix bears out: all its ghosts answered, and nearly every address that
+    /// was asked. The ghosts are among those that were asked again with the prefix, so one that
+    /// was lost at first is no miss.
     pub(super) fn confirm_ghosts(&mut self) {
-        let suspects = std::mem::take(&mut self.suspects);
-        if suspects.is_empty() {
+        let haunted = std::mem::take(&mut self.haunted);
+        if haunted.is_empty() {
             return;
         }
-        let mut answered: BTreeMap<&'static str, BTreeSet<IpAddr>> = BTreeMap::new();
+        let mut answered: BTreeMap<&'static str, Answers> = BTreeMap::new();
         for (_, observation) in self.intake.log.iter() {
-            if let Fact::Answer { ip, .. } = &observation.fact
-                && let Some(suspect) = suspects.iter().find(|s| s.by == observation.source.word())
+            let by = observation.source.word();
+            if let Fact::Answer { ip, mac, .. } = &observation.fact
+                && matches!(by, "icmp" | "tcp")
+                && haunted.iter().any(|(area, _)| area.prefix.contains(*ip))
             {
-                answered.entry(suspect.by).or_default().insert(*ip);
+                let answers = answered.entry(by).or_default();
+                answers.entry(*ip).or_insert_with(|| (*mac, observation.frames.clone()));
             }
         }
-        let mut confirmed: BTreeSet<Prefix> = BTreeSet::new();
-        // What is answered by errors is rationed: datagrams follow what echoes and SYNs showed.
-        let (by_errors, by_answers): (Vec<_>, Vec<_>) =
-            suspects.into_iter().partition(|suspect| suspect.by == "udp");
-        for suspect in by_answers {
-            let asked = match suspect.by {
-                "tcp" => {
-                    let scanned = self.port_scanned.iter();
-                    scanned.filter(|a| suspect.area.targets.contains(**a)).count() as u128
+        for (area, ghosts) in haunted {
+            let mut shown: Option<Answers> = None;
+            for by in ["icmp", "tcp"] {
+                let Some(all) = answered.get(by) else { continue };
+                let answers: Answers = ghosts
+                    .iter()
+                    .filter_map(|ghost| Some((*ghost, all.get(ghost)?.clone())))
+                    .collect();
+                let asked = match by {
+                    "tcp" => {
+                        let scanned = self.port_scanned.iter();
+                        scanned.filter(|a| area.targets.contains(**a)).count() as u128
+                    }
+                    _ => area.targets.count(),
+                };
+                let there = all.keys().filter(|ip| area.targets.contains(**ip)).count() as u128;
+                let nearly_all =
+                    asked > 0 && there.saturating_mul(100) >= asked.saturating_mul(MOSTLY);
+                if answers.len() < ghosts.len() || !nearly_all {
+                    continue;
                 }
-                _ => suspect.area.targets.count(),
-            };
-            let some = answered.get(suspect.by);
-            let answers = some.into_iter().flatten();
-            let answers = answers.filter(|a| suspect.area.targets.contains(**a)).count() as u128;
-            if asked > 0 && answers.saturating_mul(100) >= asked.saturating_mul(MOSTLY) {
-                confirmed.insert(suspect.area.prefix);
-                self.put_ghosts(suspect);
+                if by == "icmp" {
+                    // A hop ladder ends in an echo like any other.
+                    self.put_ghosts(&area, "traceroute", answers.clone());
+                }
+                self.put_ghosts(&area, by, answers.clone());
+                shown.get_or_insert(answers);
             }
-        }
-        for suspect in by_errors {
-            if confirmed.contains(&suspect.area.prefix) {
-                self.put_ghosts(suspect);
+            // Datagrams are answered by errors, and those are rationed: who answers everything else
+            // answers them too.
+            if let Some(answers) = shown {
+                self.put_ghosts(&area, "udp", answers);
             }
         }
     }
 
-    fn put_ghosts(&mut self, suspect: Suspect) {
+    fn put_ghosts(&mut self, area: &Area, method: &str, answers: Answers) {
         let at = self.now();
-        let Suspect { area, method, answers, .. } = suspect;
         for (ip, (mac, frames)) in answers {
             let fact = Fact::Ghost { prefix: area.prefix, ip, method: method.to_owned(), mac };
             self.intake.note(at, area.vantage, Source::Sweep, fact, &frames);
@@ -158,11 +176,5 @@ impl Conductor<'_> {
 /// segments of real hosts have gaps; a responder loses at most what the network loses.
 pub const MOSTLY: u128 = 98;
 
-/// Ghosts of one prefix that all answered.
-pub(super) struct Suspect {
-    area: Area,
-    /// The source of the answers, and the method that they void.
-    by: &'static str,
-    method: &'static str,
-    answers: BTreeMap<IpAddr, (Mac, Vec<FrameNumber>)>,
-}
+/// Who answered: by which MAC, and what shows it.
+type Answers = BTreeMap<IpAddr, (Mac, Vec<FrameNumber>)>;

@@ -263,8 +263,8 @@ pub struct Conductor<'a> {
     why_not: BTreeMap<(Prefix, VantageId), WhyNot>,
     /// What each pass asked to its end: the ground under silence.
     asked: Vec<(VantageId, Asked)>,
-    /// Ghosts that answered where it may have been three real hosts.
-    suspects: Vec<ghosts::Suspect>,
+    /// The ghosts of IPv4 prefixes behind routers: judged at the end, with the whole prefix.
+    haunted: Vec<(Area, Vec<IpAddr>)>,
     /// Addresses whose ports were asked.
     port_scanned: BTreeSet<IpAddr>,
     echoed: BTreeSet<IpAddr>,

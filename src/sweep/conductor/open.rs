@@ -117,7 +117,7 @@ impl<'a> Conductor<'a> {
             state,
             why_not: BTreeMap::new(),
             asked: Vec::new(),
-            suspects: Vec::new(),
+            haunted: Vec::new(),
             port_scanned: BTreeSet::new(),
             echoed: BTreeSet::new(),
             solicited: BTreeSet::new(),
