@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod egress;
 pub mod inventory;
 pub mod link;
 pub mod net;

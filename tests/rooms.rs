@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scan", &["net", "wire", "link", "observe", "scope"]),
     ("passive", &["net", "wire", "observe"]),
     ("registry", &["net", "observe", "texts"]),
+    ("egress", &["net", "wire", "link", "observe", "scope", "scan"]),
     ("inventory", &["net", "observe"]),
     ("audit", &["net", "observe", "registry", "inventory", "texts", "result"]),
     ("result", &["net", "wire", "link", "observe", "inventory", "audit", "texts"]),

@@ -4,7 +4,9 @@
 use fluent_bundle::FluentValue;
 
 use super::{Proof, Regulation};
-use crate::observe::{Fact, Foreign, Log, Observation, PortState, RoutingProtocol};
+use crate::observe::{
+    Direction, Fact, Foreign, Log, Observation, PortState, RoutingProtocol, SeenBy,
+};
 use crate::result::v1;
 use crate::texts::{Argument, Language, Texts};
 
@@ -203,9 +205,74 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                 text("asked", asked.asked),
             ],
         ),
+        Fact::EgressProbe(probe) => say(
+            "audit-seen-egress-probe",
+            &[
+                text("ip", probe.target),
+                text("method", probe.method),
+                text("carrier", probe.carrier),
+                text("round", probe.round),
+                text("canary", probe.canary),
+            ],
+        ),
+        Fact::EgressReceipt(receipt) => {
+            let or_none = |given: Option<String>| given.unwrap_or_else(|| "-".to_owned());
+            let key = match receipt.seen_by {
+                SeenBy::Collector => "audit-seen-egress-receipt",
+                SeenBy::ProvedAnswer => "audit-seen-egress-proved-answer",
+                SeenBy::Answer => "audit-seen-egress-answer",
+            };
+            say(
+                key,
+                &[
+                    text("probe", receipt.probe),
+                    text("observed", or_none(receipt.observed.map(|ip| ip.to_string()))),
+                    text("port", receipt.observed_port),
+                    text("entry", or_none(receipt.entry.map(|entry| entry.to_string()))),
+                ],
+            )
+        }
+        Fact::ExternalAddress(told) => {
+            let external = told.external.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+            say(
+                "audit-seen-external-address",
+                &[
+                    text("ip", told.ip),
+                    text("mac", told.mac),
+                    ("protocol", shown(&told.protocol)),
+                    ("external", external.into()),
+                ],
+            )
+        }
+        Fact::Passage(passage) => say(
+            "audit-seen-passage",
+            &[
+                text("local", passage.local),
+                text("remote", passage.remote),
+                text("mac", passage.mac),
+                ("direction", direction(passage.direction).into()),
+                ("what", shown(&passage.what)),
+            ],
+        ),
+        Fact::EgressAsked(asked) => say(
+            "audit-seen-egress-asked",
+            &[
+                text("prefix", asked.prefix),
+                text("method", asked.method),
+                text("asked", asked.asked),
+            ],
+        ),
         Fact::Ghost { ip, method, mac, .. } => {
             say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
         }
+    }
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outbound => "→",
+        Direction::Inbound => "←",
+        Direction::Answered => "⇄",
     }
 }
 

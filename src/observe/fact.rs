@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Foreign;
+use super::{EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, Passage};
 use crate::net::{Mac, Port, Prefix};
 
 /// One fact. Equal facts from one vantage and source fold into one observation, so no field may
@@ -101,6 +101,16 @@ pub enum Fact {
     },
     /// What the sweep asked of a prefix: the ground under every negative.
     Asked(Asked),
+    /// A question with an egress token, and what the token is bound to.
+    EgressProbe(EgressProbe),
+    /// An egress probe came through to the internet side.
+    EgressReceipt(EgressReceipt),
+    /// A device told its external address.
+    ExternalAddress(ExternalAddress),
+    /// Packets to or from beyond the link, by their next hop.
+    Passage(Passage),
+    /// What an egress method did in a prefix, or why it did nothing.
+    EgressAsked(EgressAsked),
     /// An address that cannot exist answered: answers of this kind prove nothing in this prefix.
     Ghost {
         prefix: Prefix,

@@ -5,10 +5,15 @@
 //! sightings of the same thing (no time, no token, no checksum): equal facts fold into one
 //! observation with a count, which is what bounds the log of a long listening.
 
+mod egress;
 mod fact;
 mod foreign;
 mod log;
 
+pub use egress::{
+    Carrier, Direction, EgressAsked, EgressMethod, EgressProbe, EgressReceipt, ExternalAddress,
+    NotRun, Passage, SeenBy,
+};
 pub use fact::{
     Asked, DhcpClient, DhcpServer, Fact, Forwarding, IcmpError, LldpNeighbour, PortState,
     PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
@@ -57,6 +62,13 @@ pub enum Source {
     Forwarding,
     /// Addresses seen in IP headers on the wire.
     Traffic,
+    /// The egress methods, each under its own word.
+    NextHop,
+    SpoofedSource,
+    Proxy,
+    Dns,
+    PortMapping,
+    Passive,
     /// What the sweep itself did: what it asked, how far it came.
     Sweep,
 }
@@ -82,6 +94,12 @@ impl Source {
             Source::Traceroute => "traceroute",
             Source::Forwarding => "forwarding",
             Source::Traffic => "traffic",
+            Source::NextHop => "next-hop",
+            Source::SpoofedSource => "spoofed-source",
+            Source::Proxy => "proxy",
+            Source::Dns => "dns",
+            Source::PortMapping => "port-mapping",
+            Source::Passive => "passive",
             Source::Sweep => "sweep",
         }
     }

@@ -55,6 +55,13 @@ audit-seen-listener = { $ip } ({ $mac }) joined { $group }
 audit-seen-oddity = Odd { $protocol }: { $what }
 audit-seen-encapsulated = Inside { $encapsulation }: { $inner }
 audit-seen-asked = { $asked } addresses of { $prefix } were asked by { $method }
+audit-seen-egress-probe = Asked { $ip } by { $method } ({ $carrier }, round { $round }) for canary { $canary }, with a token of its own
+audit-seen-egress-receipt = The collector saw the token of question { $probe } come from { $observed }, port { $port } (entry { $entry } of its log)
+audit-seen-egress-answer = The canary answered question { $probe }
+audit-seen-egress-proved-answer = The collector answered question { $probe }, which it saw come from { $observed }
+audit-seen-external-address = { $ip } ({ $mac }) says by { $protocol } that its external address is { $external }
+audit-seen-passage = Packets between { $local } and { $remote } went by { $mac } ({ $direction }, { $what })
+audit-seen-egress-asked = { $method } asked { $asked } addresses of { $prefix }
 audit-seen-ghost = { $ip }, which cannot exist, answered too ({ $method }, { $mac })
 
 # Silence, and the registry's rows.

@@ -55,6 +55,13 @@ audit-seen-listener = { $ip }（{ $mac }）加入组播组 { $group }
 audit-seen-oddity = { $protocol } 报文异常：{ $what }
 audit-seen-encapsulated = 隧道（{ $encapsulation }）内：{ $inner }
 audit-seen-asked = 对 { $prefix } 以 { $method } 询问了 { $asked } 个地址
+audit-seen-egress-probe = 以 { $method }（{ $carrier }，第 { $round } 轮）询问 { $ip }，目的为信标 { $canary }，带专用令牌
+audit-seen-egress-receipt = 采集端看到第 { $probe } 号询问的令牌来自 { $observed } 端口 { $port }（其日志第 { $entry } 条）
+audit-seen-egress-answer = 信标应答了第 { $probe } 号询问
+audit-seen-egress-proved-answer = 采集端应答了第 { $probe } 号询问，其所见来源为 { $observed }
+audit-seen-external-address = { $ip }（{ $mac }）以 { $protocol } 自称外部地址为 { $external }
+audit-seen-passage = { $local } 与 { $remote } 之间的报文经 { $mac }（{ $direction }，{ $what }）
+audit-seen-egress-asked = { $method } 在 { $prefix } 询问了 { $asked } 个地址
 audit-seen-ghost = 不存在的地址 { $ip } 也有应答（{ $method }，{ $mac }）
 
 # Silence, and the registry's rows.

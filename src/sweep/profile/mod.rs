@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::net::Prefix;
+use crate::observe::EgressMethod;
 use crate::result::v1::Severity;
 
 /// The profiles that come with the program, by name.
@@ -137,15 +138,32 @@ pub struct Passive {
     pub seconds: u32,
 }
 
-/// Egress methods and the witness. Kept as stated; the methods that run say so in `coverage`.
+/// Egress methods and the witness. The methods that run, and why others did not, is in `coverage`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Egress {
-    pub methods: Vec<String>,
+    /// All of them if the profile does not say.
+    pub methods: Vec<EgressMethod>,
+    /// Addresses of the collector on the internet side.
     pub canaries: Vec<IpAddr>,
+    /// The zone whose names lead to the collector; lower case, no dot at its end.
     pub canary_zone: Option<String>,
+    pub collector: Option<Collector>,
     pub key: Option<SecretRef>,
     pub witness_log: Option<String>,
     pub reference: Vec<IpAddr>,
+}
+
+/// Where the collector hands out receipts, and by what each side knows the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    pub address: std::net::SocketAddr,
+    pub token: Option<SecretRef>,
+    /// SHA-256 of its certificate (DER).
+    pub pin: Option<[u8; 32]>,
+    /// A client certificate with its key, PEM.
+    pub identity: Option<SecretRef>,
+    /// The authority that its certificate is of, PEM, where it is not pinned.
+    pub authority: Option<SecretRef>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

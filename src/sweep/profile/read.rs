@@ -11,10 +11,11 @@ use toml::Spanned;
 use super::ports::{PortList, Ranking};
 use super::secret::SecretRef;
 use super::{
-    Audit, Authorisation, Discovery, Egress, Method, Passive, Profile, Rate, Services,
+    Audit, Authorisation, Collector, Discovery, Egress, Method, Passive, Profile, Rate, Services,
     SnmpCredential,
 };
 use crate::net::Prefix;
+use crate::observe::EgressMethod;
 use crate::result::v1::Severity;
 
 /// A profile with faults is not used.
@@ -52,6 +53,10 @@ pub enum FaultKind {
     Range(u64, u64),
     Secret,
     WindowEnds,
+    /// Not `https://ADDRESS:PORT`.
+    CollectorUrl,
+    Pin,
+    Zone,
 }
 
 impl FaultKind {
@@ -68,6 +73,9 @@ impl FaultKind {
             FaultKind::Range(..) => "profile-fault-range",
             FaultKind::Secret => "profile-fault-secret",
             FaultKind::WindowEnds => "profile-fault-window",
+            FaultKind::CollectorUrl => "profile-fault-collector-url",
+            FaultKind::Pin => "profile-fault-pin",
+            FaultKind::Zone => "profile-fault-zone",
         }
     }
 
@@ -84,8 +92,15 @@ impl FaultKind {
 }
 
 const METHODS: &[&str] = &["arp", "ndp", "icmp", "icmpv6", "tcp", "udp"];
-const EGRESS_METHODS: &[&str] =
-    &["next-hop", "spoofed-source", "proxy", "dns", "port-mapping", "ipv6", "passive"];
+const EGRESS_METHODS: &[&str] = &[
+    EgressMethod::NextHop.word(),
+    EgressMethod::SpoofedSource.word(),
+    EgressMethod::Proxy.word(),
+    EgressMethod::Dns.word(),
+    EgressMethod::PortMapping.word(),
+    EgressMethod::Ipv6.word(),
+    EgressMethod::Passive.word(),
+];
 const SEVERITIES: &[&str] = &["critical", "high", "medium", "low", "info"];
 const SNMP_VERSIONS: &[&str] = &["1", "2c", "3"];
 
@@ -190,11 +205,10 @@ struct RawPassive {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawEgress {
-    #[serde(default)]
-    methods: Vec<Text>,
+    methods: Option<Vec<Text>>,
     #[serde(default)]
     canaries: Vec<Text>,
-    canary_zone: Option<String>,
+    canary_zone: Option<Text>,
     key: Option<Text>,
     collector: Option<RawCollector>,
     witness_log: Option<String>,
@@ -205,11 +219,11 @@ struct RawEgress {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCollector {
-    #[serde(rename = "url")]
-    _url: Option<String>,
+    url: Text,
     token: Option<Text>,
-    #[serde(rename = "pin")]
-    _pin: Option<String>,
+    pin: Option<Text>,
+    identity: Option<Text>,
+    authority: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]
@@ -313,6 +327,39 @@ impl Reading<'_> {
         place
     }
 
+    fn collector(&mut self, collector: &RawCollector) -> Option<Collector> {
+        let token = self.secret("egress.collector.token", collector.token.as_ref());
+        let identity = self.secret("egress.collector.identity", collector.identity.as_ref());
+        let authority = self.secret("egress.collector.authority", collector.authority.as_ref());
+        let pin = collector.pin.as_ref().and_then(|pin| {
+            let read = read_pin(pin.get_ref());
+            if read.is_none() {
+                self.fault(pin.span(), "egress.collector.pin", pin.get_ref(), FaultKind::Pin);
+            }
+            read
+        });
+        let Some(address) = read_url(collector.url.get_ref()) else {
+            let url = &collector.url;
+            self.fault(url.span(), "egress.collector.url", url.get_ref(), FaultKind::CollectorUrl);
+            return None;
+        };
+        Some(Collector { address, token, pin, identity, authority })
+    }
+
+    /// A name of the DNS, without the dot at its end. RFC 1035 §2.3.4, less room for a token's label.
+    fn zone(&mut self, text: &Text) -> Option<String> {
+        let zone = text.get_ref().trim_end_matches('.').to_ascii_lowercase();
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|o| o.is_ascii_alphanumeric() || o == b'-' || o == b'_')
+        };
+        if zone.len() <= 200 && zone.split('.').all(is_label) {
+            return Some(zone);
+        }
+        self.fault(text.span(), "egress.canary_zone", text.get_ref(), FaultKind::Zone);
+        None
+    }
+
     /// What stands there may be the secret itself, so it is not repeated.
     fn secret(&mut self, key: &str, text: Option<&Text>) -> Option<SecretRef> {
         let text = text?;
@@ -322,6 +369,30 @@ impl Reading<'_> {
         }
         reference
     }
+}
+
+/// The address and port of `https://ADDRESS[:PORT]`. Only an address: a name would have to be looked up, by packets
+/// that nobody allowed; the certificate is told by its pin.
+fn read_url(text: &str) -> Option<std::net::SocketAddr> {
+    let place = text.strip_prefix("https://")?.trim_end_matches('/');
+    if let Ok(address) = place.parse() {
+        return Some(address);
+    }
+    let bare = place.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(place);
+    bare.parse().ok().map(|ip: std::net::IpAddr| std::net::SocketAddr::new(ip, 443))
+}
+
+/// SHA-256 as 64 hexadecimal digits, with or without colons, also behind `sha256:`.
+fn read_pin(text: &str) -> Option<[u8; 32]> {
+    let digits: String = text
+        .trim()
+        .trim_start_matches("sha256:")
+        .trim_start_matches("SHA256:")
+        .chars()
+        .filter(|c| *c != ':' && *c != ' ')
+        .collect();
+    let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+    octets.try_into().ok()
 }
 
 /// A ceiling above which nobody's network is swept by mistake; a lab raises it by flag.
@@ -445,19 +516,21 @@ fn check(raw: RawProfile, reading: &mut Reading<'_>, file: &str) -> Profile {
             MOST_LISTENING,
         ),
     };
-    if let Some(collector) = &egress.collector {
-        reading.secret("egress.collector.token", collector.token.as_ref());
-    }
-    let egress_methods = egress
-        .methods
-        .iter()
-        .filter_map(|word| reading.word("egress.methods", word, EGRESS_METHODS))
-        .map(|place| EGRESS_METHODS[place].to_owned())
-        .collect();
+    let collector = egress.collector.as_ref().and_then(|collector| reading.collector(collector));
+    let egress_methods = match &egress.methods {
+        // What a method lacks it says itself, in `coverage`.
+        None => EgressMethod::ALL.to_vec(),
+        Some(words) => words
+            .iter()
+            .filter_map(|word| reading.word("egress.methods", word, EGRESS_METHODS))
+            .filter_map(|place| EgressMethod::ALL.get(place).copied())
+            .collect(),
+    };
     let egress = Egress {
         methods: egress_methods,
         canaries: reading.addresses("egress.canaries", &egress.canaries),
-        canary_zone: egress.canary_zone,
+        canary_zone: egress.canary_zone.as_ref().and_then(|zone| reading.zone(zone)),
+        collector,
         key: reading.secret("egress.key", egress.key.as_ref()),
         witness_log: egress.witness_log,
         reference: reading.addresses("egress.reference", &egress.reference),
