@@ -7,5 +7,7 @@
 //! else's ([`ledger`]).
 
 pub mod ledger;
+pub mod next_hop;
 pub mod receipt;
+pub mod spoofed_source;
 pub mod token;

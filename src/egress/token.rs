@@ -31,6 +31,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 use siphasher::sip::SipHasher24;
 use thiserror::Error;
 
@@ -57,6 +58,10 @@ pub struct EgressKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an egress key is 64 hexadecimal digits, as `jiebei collector keygen` prints them")]
 pub struct BadKey;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the system gave no randomness")]
+pub struct NoRandomness;
 
 /// A token of one carrier: its bits, in the low end of the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,6 +113,13 @@ impl EgressKey {
             proof: key("jiebei egress proof"),
             seal: SipHasher24::new_with_keys(number(seal.as_ref(), 0), number(seal.as_ref(), 8)),
         }
+    }
+
+    /// From the system's randomness.
+    pub fn random() -> Result<EgressKey, NoRandomness> {
+        let mut octets = [0; 32];
+        SystemRandom::new().fill(&mut octets).map_err(|_| NoRandomness)?;
+        Ok(EgressKey::from_bytes(octets))
     }
 
     /// 64 hexadecimal digits; white space around them does not matter.

@@ -227,6 +227,30 @@ impl Steered {
     }
 }
 
+/// Leave to ask an address in a canary's name: its answer goes to the collector. Risk class 3. Only the
+/// guard makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spoofed {
+    vantage: VantageId,
+    target: IpAddr,
+    canary: IpAddr,
+}
+
+impl Spoofed {
+    pub fn vantage(&self) -> VantageId {
+        self.vantage
+    }
+
+    pub fn target(&self) -> IpAddr {
+        self.target
+    }
+
+    /// The source address that the packet bears.
+    pub fn canary(&self) -> IpAddr {
+        self.canary
+    }
+}
+
 /// Keeps the rules and what was heard of excluded and fragile stations.
 #[derive(Debug)]
 pub struct Guard {
@@ -355,12 +379,7 @@ impl Guard {
         }
         let canary = self.rules.canaries.contains(&destination);
         if canary {
-            if !is_host_on(destination, own) {
-                return Err(Refusal::NotAHost);
-            }
-            if self.excludes(destination) {
-                return Err(Refusal::Excluded);
-            }
+            self.canary_may_be_named(destination, own)?;
         } else {
             self.may_be_asked(destination, own, Class::Ordinary)?;
         }
@@ -368,6 +387,41 @@ impl Guard {
             return Err(Refusal::OnLink);
         }
         Ok(Steered { vantage, neighbour, mac, destination, canary })
+    }
+
+    /// Leave to ask an address in the name of a canary of its family: risk class 3. The target is one that may be
+    /// asked anything; a fragile one is not.
+    pub fn admit_spoofed(
+        &self,
+        target: IpAddr,
+        canary: IpAddr,
+        vantage: VantageId,
+    ) -> Result<Spoofed, Refusal> {
+        let own = self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
+        if self.rules.risk < Risk::SPOOFED {
+            return Err(Refusal::Risk);
+        }
+        self.may_be_asked(target, own, Class::Steered)?;
+        if !self.rules.canaries.contains(&canary) || canary.is_ipv4() != target.is_ipv4() {
+            return Err(Refusal::ForeignSource);
+        }
+        self.canary_may_be_named(canary, own)?;
+        Ok(Spoofed { vantage, target, canary })
+    }
+
+    /// Whether a canary is fit to stand in a packet: as its destination, or as the source it is answered to.
+    fn canary_may_be_named(&self, canary: IpAddr, own: &Vantage) -> Result<(), Refusal> {
+        if !is_host_on(canary, own) {
+            return Err(Refusal::NotAHost);
+        }
+        if self.excludes(canary) {
+            return Err(Refusal::Excluded);
+        }
+        // What stands on a link of ours is no host of the internet side.
+        if self.rules.vantages.iter().any(|vantage| vantage.on_link(canary).is_some()) {
+            return Err(Refusal::OnLink);
+        }
+        Ok(())
     }
 
     /// An address was heard with a MAC. The MACs of excluded and of fragile addresses are kept.

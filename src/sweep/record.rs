@@ -46,6 +46,9 @@ pub struct Head {
     pub severity: std::collections::BTreeMap<String, v1::Severity>,
     /// Addresses whose questions are kept as evidence.
     pub interest: Vec<std::net::IpAddr>,
+    /// Frames to and from these are kept as evidence.
+    #[serde(default)]
+    pub canaries: Vec<std::net::IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,7 +168,12 @@ impl Recorder {
     }
 
     /// From here on, these answers count.
-    pub fn mark(&mut self, recogniser: scan::Record) {
+    ///
+    /// What was sent one by one is told by numbers that nobody else has: the tail's list serves for all marks.
+    pub fn mark(&mut self, mut recogniser: scan::Record) {
+        for vantage in &mut recogniser.vantages {
+            vantage.volley.clear();
+        }
         self.marks.push(Mark { frames: self.writer.frames(), recogniser });
     }
 
@@ -284,8 +292,9 @@ impl Head {
         vantages: Vec<VantageRecord>,
         severity: std::collections::BTreeMap<String, v1::Severity>,
         interest: Vec<std::net::IpAddr>,
+        canaries: Vec<std::net::IpAddr>,
     ) -> Head {
-        Head { schema: HEAD_SCHEMA.to_owned(), sweep, vantages, severity, interest }
+        Head { schema: HEAD_SCHEMA.to_owned(), sweep, vantages, severity, interest, canaries }
     }
 }
 

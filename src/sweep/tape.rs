@@ -26,6 +26,11 @@ pub struct Tape {
     interest: HashSet<IpAddr>,
     /// The first questions to each of them, by method.
     questions: BTreeMap<(IpAddr, &'static str), Vec<FrameNumber>>,
+    /// Frames to or from these are egress probes, each kept: a finding shows what was sent.
+    canaries: HashSet<IpAddr>,
+    /// The number of the last of them, until it is taken.
+    sent: Option<FrameNumber>,
+    probes: usize,
     /// The first fault of writing: the sweep goes on, and says so at its end.
     fault: Option<io::Error>,
 }
@@ -34,6 +39,8 @@ pub struct Tape {
 const MOST_QUESTIONS: usize = 3;
 /// The most addresses whose questions are kept.
 pub const MOST_INTEREST: usize = 4096;
+/// The most egress probes that are kept.
+const MOST_PROBES: usize = 65_536;
 
 impl Tape {
     pub fn new(spool: Spool, interest: impl IntoIterator<Item = IpAddr>) -> Tape {
@@ -42,13 +49,34 @@ impl Tape {
             recorder: None,
             interest: interest.into_iter().take(MOST_INTEREST).collect(),
             questions: BTreeMap::new(),
+            canaries: HashSet::new(),
+            sent: None,
+            probes: 0,
             fault: None,
         }
+    }
+
+    /// Frames to or from a canary are kept.
+    pub fn with_canaries(mut self, canaries: impl IntoIterator<Item = IpAddr>) -> Tape {
+        self.canaries = canaries.into_iter().collect();
+        self
+    }
+
+    /// The number of the egress probe that was sent last.
+    pub fn take_sent(&mut self) -> Option<FrameNumber> {
+        self.sent.take()
     }
 
     /// A frame of our side: the engine's, or our own kernel's.
     pub fn sent(&mut self, vantage: VantageId, at: Timestamp, bytes: &[u8], length: u32) {
         self.record(vantage, at, bytes, length, Direction::Outbound);
+        if self.probes < MOST_PROBES && is_between(bytes, &self.canaries) {
+            self.probes += 1;
+            self.sent = Some(self.spool.next_number());
+            let kept = self.spool.keep(at, vantage, bytes, length, Direction::Outbound);
+            self.note(kept);
+            return;
+        }
         if self.interest.is_empty() {
             return;
         }
@@ -125,6 +153,19 @@ impl Tape {
         let mut interest: Vec<_> = self.interest.iter().copied().collect();
         interest.sort();
         interest
+    }
+}
+
+/// Whether a packet goes to one of the addresses, or in its name.
+fn is_between(bytes: &[u8], addresses: &HashSet<IpAddr>) -> bool {
+    if addresses.is_empty() {
+        return false;
+    }
+    match Headers::read(bytes).map(|headers| headers.network) {
+        Some(Network::Ip(ip, _)) => {
+            addresses.contains(&ip.destination) || addresses.contains(&ip.source)
+        }
+        _ => false,
     }
 }
 

@@ -169,3 +169,4 @@ cli-no-scope = No scope: give one in the profile's [authorisation], or with --sc
 cli-not-yet = The authorised window has not begun: not before { $from }
 cli-over = The authorised window is over: it ended at { $until }
 cli-unsigned = This machine has a trust file: a profile of risk 3 must be signed
+cli-egress-key = The egress key { $key } cannot be used: { $cause }

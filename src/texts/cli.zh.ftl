@@ -169,3 +169,4 @@ cli-no-scope = 没有授权范围：在方案的 [authorisation] 写 scope，或
 cli-not-yet = 授权时间未到：{ $from } 起才可扫描
 cli-over = 授权时间已过：{ $until } 止
 cli-unsigned = 本机设有受信公钥文件，风险等级 3 的方案必须签名
+cli-egress-key = 出口密钥 { $key } 不可用：{ $cause }
