@@ -895,4 +895,105 @@ mod frames {
         }
         assert!(burst <= 40, "{burst}");
     }
+
+    /// Datagrams, echoes and segments of both families, from any source to any destination.
+    fn any_packet(dice: &mut Dice, source: IpAddr, destination: IpAddr) -> Option<Vec<u8>> {
+        let macs = to(THEIRS);
+        match dice.below(4) {
+            0 => build::udp_datagram(macs, (source, 40_000), (destination, 123), 64, b"question"),
+            1 => {
+                let echo = icmp::Echo { identifier: 1, sequence: 1, data: &[7; 16] };
+                match (source, destination) {
+                    (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                        Some(build::echo_request(macs, source, destination, 64, echo))
+                    }
+                    (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                        Some(build::echo_request_v6(macs, source, destination, 64, echo))
+                    }
+                    _ => None,
+                }
+            }
+            _ => {
+                let flags = [tcp::SYN, tcp::RST, tcp::ACK, tcp::SYN | tcp::ACK];
+                let segment = TcpSegment {
+                    source: 40_000,
+                    destination: 9,
+                    sequence: 1,
+                    acknowledgement: 0,
+                    flags: flags[dice.below(4) as usize],
+                    window: 1024,
+                    options: &[],
+                    payload: &[],
+                };
+                build::tcp_segment(macs, source, destination, 64, &segment)
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_source_leaves_at_risk_3_alone_and_is_a_canary() {
+        let mut dice = Dice(77);
+        let addresses: Vec<IpAddr> = [
+            "10.20.1.5",
+            "10.20.1.7",
+            "10.20.1.66",
+            "10.20.1.81",
+            "10.99.0.1",
+            "198.51.100.10",
+            "198.51.100.11",
+            "2001:db8:ffff::10",
+            "fd20::5",
+            "fd20::7",
+            "fd20::66",
+        ]
+        .map(ip)
+        .to_vec();
+        let (mut foreign, mut refused) = (0, 0);
+        for round in 0..40_000u64 {
+            let risk = [Risk::UNICAST, Risk::LINK_WIDE, Risk::SPOOFED][dice.below(3) as usize];
+            let mut rules = rules(risk);
+            rules.canaries.push(ip("2001:db8:ffff::10"));
+            let canaries = rules.canaries.clone();
+            let mut fence = Fence::new(
+                Guard::new(rules, Timestamp::UNIX_EPOCH),
+                Ceilings { packets_per_second: 1000, per_target: 40 },
+            );
+            let kept = Kept::default();
+            fence.add_link(V, Box::new(kept.clone()));
+            let pick = |dice: &mut Dice| addresses[dice.below(addresses.len() as u64) as usize];
+            let (source, destination) = (pick(&mut dice), pick(&mut dice));
+            // Mostly what its source says, or little would pass.
+            let other = pick(&mut dice);
+            let canary = if dice.below(4) > 0 { source } else { pick(&mut dice) };
+            let Some(frame) = any_packet(&mut dice, source, destination) else { continue };
+            let now = Duration::from_millis(round);
+            // By every permit that the guard gives for what may be meant.
+            if let Ok(permit) = fence.guard().admit(destination, V, Class::Ordinary) {
+                fence.submit(&permit, &frame, now);
+            }
+            if let Ok(permit) = fence.guard().admit_steered(other, THEIRS, destination, V) {
+                fence.submit(&permit, &frame, now);
+            }
+            if let Ok(permit) = fence.guard().admit_link_wide(V) {
+                fence.submit(&permit, &frame, now);
+            }
+            match fence.guard().admit_spoofed(destination, canary, V) {
+                Ok(permit) => {
+                    assert_eq!(risk, Risk::SPOOFED);
+                    fence.submit(&permit, &frame, now);
+                }
+                Err(_) => refused += 1,
+            }
+            let own = [ip("10.20.1.5"), ip("fd20::5")];
+            let sent = kept.0.lock().unwrap();
+            if !sent.is_empty() && !own.contains(&source) {
+                foreign += 1;
+                assert_eq!(risk, Risk::SPOOFED, "{source} to {destination}");
+                assert!(canaries.contains(&source), "{source} to {destination}");
+                let asked = [ip("10.20.1.7"), ip("fd20::7")];
+                assert!(asked.contains(&destination), "{destination}");
+            }
+        }
+        assert!(foreign > 100 && refused > 1_000, "{foreign} {refused}");
+    }
 }
