@@ -15,11 +15,11 @@ use crate::observe::{
 use crate::scope::{Spoofed, Steered, Submission};
 
 /// Errors are rationed to one a second (measured): so far apart are two questions that one box answers by errors.
-const BETWEEN_WAVES: Duration = Duration::from_millis(1100);
+pub const BETWEEN_WAVES: Duration = Duration::from_millis(1100);
 /// Frames between two looks at what came in: our kernel's resets count against the ceilings.
 const BETWEEN_LOOKS: u64 = 16;
 /// Canaries of one family that are used.
-const MOST_CANARIES: usize = 2;
+pub const MOST_CANARIES: usize = 2;
 /// Live addresses of one vantage that are asked in a canary's name.
 const MOST_SPOOFED: usize = 65_536;
 /// How long after the last probe receipts are fetched: a resolver asks again within that time.

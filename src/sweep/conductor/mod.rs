@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
 
