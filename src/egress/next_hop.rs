@@ -56,8 +56,8 @@ pub fn frame(
     ports: SourcePorts,
 ) -> Option<(Vec<u8>, Outstanding)> {
     let macs = Macs { source: own_mac, destination: probe.mac };
-    // Which of our ports: any bits of the token are as good as random.
-    let choice = (token.bits >> 8) as u64;
+    // Which of our ports: the seal's bits are as good as random; a range takes the upper half.
+    let choice = (token.bits as u64) << 32;
     let (frame, marks) = match probe.carrier {
         Carrier::IcmpEcho => echo(probe, token, macs)?,
         Carrier::UdpDatagram => {

@@ -636,9 +636,11 @@ impl Conductor<'_> {
                 for method in EgressMethod::ALL {
                     let key = (method, station.id);
                     let asked = self.ways.asked.get(&key);
-                    let asked = asked.into_iter().flatten().filter(|ip| prefix.contains(**ip));
-                    let asked = asked.count() as u64;
                     let by_link = matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6);
+                    // A neighbour is steered through whatever its address: it is on the link of each prefix.
+                    let asked = asked.into_iter().flatten();
+                    let asked = asked.filter(|ip| prefix.contains(**ip) || by_link && on_link);
+                    let asked = asked.count() as u64;
                     let not_run = if method == EgressMethod::Passive {
                         (!self.wants(method)).then_some(NotRun::NotWanted)
                     } else if asked > 0 {
