@@ -6,6 +6,13 @@
 //! and the key tells which receipt is of which probe, and what is forged, replayed, late or somebody
 //! else's ([`ledger`]).
 
+pub mod dns;
+mod http1;
 pub mod ledger;
+mod outcome;
+pub mod port_mapping;
+pub mod proxy;
 pub mod receipt;
 pub mod token;
+
+pub use outcome::Outcome;

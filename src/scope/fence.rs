@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ceilings::{Ceiling, Ceilings, Foreseen, Pace, Room};
+use super::connector::Leave;
+use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::frame::{self, Body, Frame, Packet};
 use super::guard::{Class, Guard, LinkWide, Refusal, Steered, Target, Vantage, solicited};
 use crate::link::{LinkError, Transmit};
@@ -81,6 +83,8 @@ pub struct Fence {
     asked: HashSet<IpAddr>,
     counts: Counts,
     on_sent: Option<OnSent>,
+    /// Conversations that ended since the last look.
+    ended: Ended,
 }
 
 /// How many fragile addresses are remembered; beyond it none is asked any more.
@@ -101,6 +105,7 @@ impl Fence {
             asked: HashSet::new(),
             counts: Counts::default(),
             on_sent: None,
+            ended: Ended::default(),
         }
     }
 
@@ -157,6 +162,7 @@ impl Fence {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(refusal),
         };
+        self.ended.settle(&mut self.pace, now);
         match self.pace.room(now, checked.addresses(), checked.held) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
@@ -182,6 +188,16 @@ impl Fence {
             tell(vantage, now, bytes);
         }
         Submission::Sent
+    }
+
+    /// Leave for a conversation of our kernel's own sockets, under the same rules and the same ceilings as
+    /// frames. `now` is the time since the sweep's start.
+    pub fn converse(&mut self, wanted: &Wanted, now: Duration) -> Leave<ConversationPermit> {
+        let leave = conversation::leave(&self.guard, &mut self.pace, &self.ended, wanted, now);
+        if let Leave::Refused(refusal) = leave {
+            *self.counts.refused.entry(refusal).or_default() += 1;
+        }
+        leave
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Submission {
