@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ceilings::{Ceiling, Ceilings, Foreseen, Pace, Room};
+use super::connector::Leave;
+use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::frame::{self, Body, Frame, Packet};
 use super::guard::{Class, Guard, LinkWide, Refusal, Spoofed, Steered, Target, Vantage, solicited};
 use crate::link::{LinkError, Transmit};
@@ -89,6 +91,8 @@ pub struct Fence {
     asked: HashSet<IpAddr>,
     counts: Counts,
     on_sent: Option<OnSent>,
+    /// Conversations that ended since the last look.
+    ended: Ended,
 }
 
 /// How many fragile addresses are remembered; beyond it none is asked any more.
@@ -109,6 +113,7 @@ impl Fence {
             asked: HashSet::new(),
             counts: Counts::default(),
             on_sent: None,
+            ended: Ended::default(),
         }
     }
 
@@ -165,6 +170,7 @@ impl Fence {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(refusal),
         };
+        self.ended.settle(&mut self.pace, now);
         match self.pace.room(now, checked.addresses(), checked.held) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
@@ -190,6 +196,16 @@ impl Fence {
             tell(vantage, now, bytes);
         }
         Submission::Sent
+    }
+
+    /// Leave for a conversation of our kernel's own sockets, under the same rules and the same ceilings as
+    /// frames. `now` is the time since the sweep's start.
+    pub fn converse(&mut self, wanted: &Wanted, now: Duration) -> Leave<ConversationPermit> {
+        let leave = conversation::leave(&self.guard, &mut self.pace, &self.ended, wanted, now);
+        if let Leave::Refused(refusal) = leave {
+            *self.counts.refused.entry(refusal).or_default() += 1;
+        }
+        leave
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Submission {

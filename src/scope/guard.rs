@@ -1,7 +1,7 @@
 //! The guard: from the rules of a sweep to permits.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -107,8 +107,10 @@ pub struct Rules {
     pub risk: Risk,
     /// From when until when sending is allowed; both ends belong to it.
     pub window: Option<(Timestamp, Timestamp)>,
-    /// The only destinations outside the scope, and for steered frames alone.
+    /// The only destinations outside the scope that frames may have, and steered ones alone.
     pub canaries: Vec<IpAddr>,
+    /// Where the collector hands out its receipts: a conversation to it, and nothing else, may leave the scope.
+    pub collector: Option<SocketAddr>,
     /// Every interface that the sweep may send by.
     pub vantages: Vec<Vantage>,
 }
@@ -132,6 +134,8 @@ pub enum Refusal {
     NotAHost,
     #[error("a canary, which only a steered frame may have as its destination")]
     Canary,
+    #[error("not where the collector hands out its receipts")]
+    NotTheCollector,
     #[error("an address of the vantage itself")]
     Own,
     #[error("no such vantage, or it cannot send")]
@@ -347,6 +351,31 @@ impl Guard {
         Ok(fragile)
     }
 
+    /// Leave to fetch receipts where the collector hands them out. It may be a canary.
+    pub(super) fn admit_collector(
+        &self,
+        address: SocketAddr,
+        vantage: VantageId,
+    ) -> Result<(), Refusal> {
+        let own = self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
+        if self.rules.risk < Risk::UNICAST {
+            return Err(Refusal::Risk);
+        }
+        if self.rules.collector != Some(address) {
+            return Err(Refusal::NotTheCollector);
+        }
+        if !is_host_on(address.ip(), own) {
+            return Err(Refusal::NotAHost);
+        }
+        if self.excludes(address.ip()) {
+            return Err(Refusal::Excluded);
+        }
+        if self.is_fragile(address.ip()) {
+            return Err(Refusal::ObserveOnly);
+        }
+        Ok(())
+    }
+
     /// Leave for link-wide questions: risk class 2.
     pub fn admit_link_wide(&self, vantage: VantageId) -> Result<LinkWide, Refusal> {
         self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
@@ -557,6 +586,7 @@ mod tests {
             risk: Risk::UNICAST,
             window: None,
             canaries: Vec::new(),
+            collector: None,
             vantages: vec![vantage()],
         };
         let mut guard = Guard::new(rules, Timestamp::UNIX_EPOCH);

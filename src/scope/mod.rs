@@ -23,15 +23,22 @@
 //!    the link. The address resolution of an admitted target is class 1.
 //! 7. **The ceilings hold over any one-second window**, for the sweep and for each address, and count
 //!    what our own kernel sends because of us ([`ceilings`]).
-//! 8. **Outside the window of the authorisation nothing is sent.**
+//! 8. **A conversation of our kernel's sockets** takes its leave here too ([`Fence::converse`]), and its
+//!    places under the ceilings before it begins. Only a permit opens a socket. The collector's address
+//!    for receipts, named in the rules, is the one such destination outside the scope.
+//! 9. **Outside the window of the authorisation nothing is sent.**
 
 pub mod ceilings;
 mod connector;
+mod conversation;
 mod fence;
 pub mod frame;
 mod guard;
 
 pub use ceilings::Ceilings;
 pub use connector::{ConnectPermit, Connected, Connector, Leave};
+pub use conversation::{
+    Conversation, ConversationPermit, Datagrams, FRAMES, Patience, To, Transport, Wanted,
+};
 pub use fence::{Counts, Fence, Permit, Submission};
 pub use guard::{Class, Guard, LinkWide, Refusal, Risk, Rules, Spoofed, Steered, Target, Vantage};

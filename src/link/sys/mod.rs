@@ -15,6 +15,7 @@ pub(in crate::link) mod packet;
 pub(in crate::link) mod poll;
 pub(in crate::link) mod process;
 pub(in crate::link) mod ring;
+pub(in crate::link) mod tcp;
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

@@ -222,6 +222,7 @@ pub fn rules(orders: &Orders) -> Rules {
         risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
         window,
         canaries: orders.profile.egress.canaries.clone(),
+        collector: None,
         vantages: orders.stations.iter().map(guarded).collect(),
     }
 }
