@@ -73,6 +73,9 @@ pub struct Tail {
     pub why_not: Vec<(Prefix, VantageId, String)>,
     /// Observations that no received frame shows: what was asked, ghosts, own interfaces.
     pub observations: Vec<Observation>,
+    /// The places of frames that were kept for conversations.
+    #[serde(default)]
+    pub of_conversations: Vec<u64>,
 }
 
 /// From after this many frames on, these answers count.
@@ -165,6 +168,11 @@ impl Recorder {
         let interface = u32::from(vantage.0);
         self.writer.frame(interface, at, &self.frame, length, Some(direction), &[])?;
         Ok(())
+    }
+
+    /// Frames written so far.
+    pub fn frames(&self) -> u64 {
+        self.writer.frames()
     }
 
     /// From here on, these answers count.
@@ -304,8 +312,10 @@ impl Tail {
         recogniser: scan::Record,
         why_not: Vec<(Prefix, VantageId, String)>,
         observations: Vec<Observation>,
+        of_conversations: Vec<u64>,
     ) -> Tail {
         let schema = TAIL_SCHEMA.to_owned();
-        Tail { schema, sweep, recogniser, marks: Vec::new(), why_not, observations }
+        let marks = Vec::new();
+        Tail { schema, sweep, recogniser, marks, why_not, observations, of_conversations }
     }
 }

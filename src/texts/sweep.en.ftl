@@ -56,6 +56,7 @@ pass-egress-spoofed-source = ways out by spoofed source
 pass-egress-ladder = hop ladders out
 pass-egress-conversations = proxies, resolvers, port mappings
 pass-egress-receipts = receipts
+pass-egress-ports = UDP ports of the methods
 pass-listen = listening
 pass-read = reading
 pass-mld-query = MLD query

@@ -56,6 +56,7 @@ pass-egress-spoofed-source = 以信标名义查出口
 pass-egress-ladder = 出口逐跳
 pass-egress-conversations = 代理、解析器、端口映射
 pass-egress-receipts = 采集端回执
+pass-egress-ports = 出口方法的 UDP 端口
 pass-listen = 监听
 pass-read = 读取
 pass-mld-query = 组播查询

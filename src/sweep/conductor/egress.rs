@@ -40,6 +40,10 @@ pub(super) struct Ways {
     /// Why a method asked nobody at a vantage.
     pub(super) not_run: BTreeMap<(EgressMethod, VantageId), NotRun>,
     pub(super) last_sent: Option<Duration>,
+    /// Addresses whose UDP ports were asked for the methods that speak.
+    pub(super) looked_for: BTreeSet<IpAddr>,
+    /// Conversations that were begun: with whom, towards which canary, of what kind.
+    pub(super) begun: HashSet<(VantageId, std::net::SocketAddr, Option<IpAddr>, String)>,
 }
 
 impl Ways {
@@ -55,6 +59,8 @@ impl Ways {
             asked: BTreeMap::new(),
             not_run: BTreeMap::new(),
             last_sent: None,
+            looked_for: BTreeSet::new(),
+            begun: HashSet::new(),
             key,
         };
         for (_, observation) in log.iter() {
@@ -78,11 +84,11 @@ impl Ways {
         &self.key
     }
 
-    fn did(&mut self, method: EgressMethod, vantage: VantageId, target: IpAddr) {
+    pub(super) fn did(&mut self, method: EgressMethod, vantage: VantageId, target: IpAddr) {
         self.asked.entry((method, vantage)).or_default().insert(target);
     }
 
-    fn did_not(&mut self, method: EgressMethod, vantage: VantageId, why: NotRun) {
+    pub(super) fn did_not(&mut self, method: EgressMethod, vantage: VantageId, why: NotRun) {
         self.not_run.entry((method, vantage)).or_insert(why);
     }
 }
@@ -114,7 +120,7 @@ impl Conductor<'_> {
         self.orders.profile.egress.methods.contains(&method)
     }
 
-    fn canaries(&self, family: Family) -> Vec<IpAddr> {
+    pub(super) fn canaries(&self, family: Family) -> Vec<IpAddr> {
         let canaries = self.orders.profile.egress.canaries.iter().copied();
         canaries.filter(|canary| Family::of(*canary) == family).take(MOST_CANARIES).collect()
     }
@@ -126,6 +132,7 @@ impl Conductor<'_> {
             self.steer_out(station, EgressMethod::Ipv6)?;
             self.ask_in_the_canarys_name(station)?;
         }
+        self.converse_out()?;
         self.note_answers();
         self.fetch_receipts();
         for station in &self.orders.stations {

@@ -7,6 +7,7 @@
 
 mod ask;
 mod asked;
+mod conversations;
 mod egress;
 mod eye;
 mod ghosts;
@@ -222,7 +223,7 @@ pub fn rules(orders: &Orders) -> Rules {
         risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
         window,
         canaries: orders.profile.egress.canaries.clone(),
-        collector: None,
+        collector: orders.profile.egress.collector.as_ref().map(|collector| collector.address),
         vantages: orders.stations.iter().map(guarded).collect(),
     }
 }
@@ -469,6 +470,7 @@ impl<'a> Conductor<'a> {
                     self.recogniser.record(),
                     why_not.collect(),
                     observations.collect(),
+                    tape.of_conversations().to_vec(),
                 );
                 if let Err(fault) = recorder.finish(tail) {
                     let text = fault.to_string();

@@ -97,7 +97,7 @@ impl<'a> Conductor<'a> {
             } else {
                 Recorder::create(path, &head, registry)
             };
-            tape.recorder = Some(recorder.map_err(at(path))?);
+            tape.record_with(recorder.map_err(at(path))?);
         }
         privilege::drop_for(&orders.out)?;
 
