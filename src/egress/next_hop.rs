@@ -63,7 +63,7 @@ pub fn frame(
         Carrier::UdpDatagram => {
             let source_port = ports.udp.port(choice);
             let data = payload(token);
-            let from = (probe.source, source_port);
+            let from = (probe.asked_from, source_port);
             let to = (probe.canary, probe.port);
             let frame = build::udp_datagram(macs, from, to, probe.hop_limit, &data)?;
             let at = frame.len().checked_sub(data.len())?.checked_sub(2)?;
@@ -98,7 +98,7 @@ fn echo(probe: &EgressProbe, token: Token, macs: Macs) -> Option<(Vec<u8>, Marks
     let data = payload(token);
     let (identifier, sequence) = echo_numbers(token);
     let echo = icmp::Echo { identifier, sequence, data: &data };
-    let frame = match (probe.source, probe.canary) {
+    let frame = match (probe.asked_from, probe.canary) {
         (IpAddr::V4(source), IpAddr::V4(canary)) => {
             build::echo_request(macs, source, canary, probe.hop_limit, echo)
         }
@@ -138,7 +138,7 @@ pub(super) fn syn(
         options: &options,
         payload: &[],
     };
-    let (from, to) = (probe.source, probe.canary);
+    let (from, to) = (probe.asked_from, probe.canary);
     let frame = build::tcp_segment(macs, from, to, probe.hop_limit, &segment)?;
     Some((frame, sequence))
 }

@@ -63,12 +63,12 @@ pub fn frame(probe: &EgressProbe, token: Token, own_mac: Mac, next_hop: Mac) -> 
                 options: &[2, 4, 5, 180],
                 payload: &[],
             };
-            build::tcp_segment(macs, probe.source, probe.target, probe.hop_limit, &segment)
+            build::tcp_segment(macs, probe.asked_from, probe.target, probe.hop_limit, &segment)
         }
         carrier => {
             let source_port = source_port(carrier, token);
             let data = request(carrier, token, probe.canary, source_port)?;
-            let from = (probe.source, source_port);
+            let from = (probe.asked_from, source_port);
             let to = (probe.target, probe.port);
             build::udp_datagram(macs, from, to, probe.hop_limit, &data)
         }
@@ -79,7 +79,7 @@ fn echo(probe: &EgressProbe, token: Token, macs: Macs) -> Option<Vec<u8>> {
     let data = token.octets();
     let (identifier, sequence) = echo_numbers(token);
     let echo = icmp::Echo { identifier, sequence, data: &data };
-    match (probe.source, probe.target) {
+    match (probe.asked_from, probe.target) {
         (IpAddr::V4(source), IpAddr::V4(target)) => {
             Some(build::echo_request(macs, source, target, probe.hop_limit, echo))
         }
@@ -205,7 +205,7 @@ mod tests {
             carrier,
             target,
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: canary,
+            asked_from: canary,
             canary,
             port,
             hop_limit: HOP_LIMIT,

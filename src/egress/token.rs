@@ -298,7 +298,7 @@ fn binding(sweep: &str, vantage: VantageId, probe: &EgressProbe) -> Vec<u8> {
     input.extend_from_slice(sweep.as_bytes());
     input.extend_from_slice(&probe.number.to_be_bytes());
     input.extend_from_slice(&[probe.method as u8, code(probe.carrier)]);
-    for address in [probe.target, probe.source, probe.canary] {
+    for address in [probe.target, probe.asked_from, probe.canary] {
         input.extend_from_slice(&octets(address));
     }
     input.extend_from_slice(&probe.mac.0);
@@ -347,7 +347,7 @@ mod tests {
             carrier,
             target: [10, 20, 1, 7].into(),
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: [10, 20, 1, 5].into(),
+            asked_from: [10, 20, 1, 5].into(),
             canary: [198, 51, 100, 10].into(),
             port: 443,
             hop_limit: 64,
@@ -400,7 +400,7 @@ mod tests {
                 EgressProbe { method: EgressMethod::Ipv6, ..base.clone() },
                 EgressProbe { target: [10, 20, 1, 8].into(), ..base.clone() },
                 EgressProbe { mac: Mac([2, 0, 0, 0, 0, 8]), ..base.clone() },
-                EgressProbe { source: [10, 20, 1, 6].into(), ..base.clone() },
+                EgressProbe { asked_from: [10, 20, 1, 6].into(), ..base.clone() },
                 EgressProbe { canary: [198, 51, 100, 11].into(), ..base.clone() },
                 EgressProbe { port: 80, ..base.clone() },
                 EgressProbe { hop_limit: 63, ..base.clone() },

@@ -364,7 +364,7 @@ impl Conductor<'_> {
         };
         let mut probe = self.probe(method, carrier, task.to.ip(), canary);
         probe.mac = self.intake.live.mac_of(station.id, task.to.ip()).unwrap_or(Mac::ZERO);
-        probe.source = source;
+        probe.asked_from = source;
         probe.port = task.to.port();
         probe.round = round;
         let token = self.ways.key().token(&self.head.id, station.id, &probe);
@@ -393,7 +393,7 @@ impl Conductor<'_> {
                         observed: Some(observed),
                         observed_port: 0,
                         hop_limit: 0,
-                        at: None,
+                        seen_at: None,
                         entry: None,
                         chain: None,
                     };

@@ -512,7 +512,7 @@ impl Conductor<'_> {
     fn load(&mut self, station: &Station, shot: &Shot) -> Option<(EgressProbe, Vec<u8>)> {
         let mut probe = self.probe(shot.method, shot.carrier, shot.target, shot.canary);
         probe.mac = shot.mac;
-        probe.source = shot.source;
+        probe.asked_from = shot.source;
         probe.port = shot.port;
         probe.hop_limit = shot.hop_limit;
         probe.round = shot.round;
@@ -558,7 +558,7 @@ impl Conductor<'_> {
             carrier,
             target,
             mac: Mac::ZERO,
-            source: target,
+            asked_from: target,
             canary,
             port: 0,
             hop_limit: 0,
@@ -622,7 +622,7 @@ impl Conductor<'_> {
                 observed: None,
                 observed_port: 0,
                 hop_limit: 0,
-                at: None,
+                seen_at: None,
                 entry: None,
                 chain: None,
             };

@@ -56,7 +56,7 @@ impl Conductor<'_> {
         let at = self.now();
         for (vantage, receipt) in receipts {
             let Some(method) = methods.get(&receipt.probe) else { continue };
-            let seen_at = receipt.at.unwrap_or(at);
+            let seen_at = receipt.seen_at.unwrap_or(at);
             let fact = Fact::EgressReceipt(receipt);
             let source = source_of(*method);
             // Equal facts fold and count; a receipt that was fetched twice was seen once.
