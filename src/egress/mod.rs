@@ -6,6 +6,8 @@
 //! and the key tells which receipt is of which probe, and what is forged, replayed, late or somebody
 //! else's ([`ledger`]).
 
+pub mod field;
 pub mod ledger;
 pub mod receipt;
 pub mod token;
+pub mod witness;
