@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "observe",
             "scan",
             "registry",
+            "egress",
             "inventory",
             "audit",
             "result",
