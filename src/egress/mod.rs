@@ -8,6 +8,7 @@
 
 pub mod dns;
 mod http1;
+pub mod field;
 pub mod ledger;
 pub mod next_hop;
 mod outcome;
@@ -18,3 +19,4 @@ pub mod spoofed_source;
 pub mod token;
 
 pub use outcome::Outcome;
+pub mod witness;

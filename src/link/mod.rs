@@ -15,6 +15,7 @@ pub mod capture;
 mod error;
 mod filter;
 pub mod interfaces;
+pub mod listener;
 mod netlink;
 #[cfg(feature = "pnet-io")]
 mod portable;

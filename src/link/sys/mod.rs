@@ -8,6 +8,7 @@
 )]
 #![deny(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
+pub(in crate::link) mod listener;
 pub(in crate::link) mod netlink;
 #[doc(hidden)]
 pub mod netns;
