@@ -573,7 +573,7 @@ fn whoever_means_harm_costs_bounded_time_and_few_frames() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         while stream.write_all(b"a").is_ok() {}
     });
-    net.serve(8118, |stream| drop(stream));
+    net.serve(8118, drop);
     let dump = net.folder.path().join("dump").display().to_string();
     let mut witness = Command::new("ip")
         .args([

@@ -198,7 +198,9 @@ fn only_the_fence_holds_a_sending_half() {
 #[test]
 fn only_a_permit_opens_a_socket() {
     for (file, code) in rooms().into_values().flatten() {
-        let allowed = file.starts_with("scope") || file.starts_with("egress/witness");
+        // The source ports of a sweep are kept from others by sockets that never send.
+        let allowed = ["scope", "egress/witness", "scan/source_ports.rs"];
+        let allowed = allowed.iter().any(|place| file.starts_with(place));
         for word in ["TcpStream::connect", "TcpSocket::new", "UdpSocket::bind", "Socket::new("] {
             assert!(allowed || !code.contains(word), "{}: {word}", file.display());
         }
