@@ -196,6 +196,19 @@ fn only_the_fence_holds_a_sending_half() {
     }
 }
 
+/// Who talks to a device has a permit. The collector listens on the internet side and is no part of a sweep.
+#[test]
+fn only_a_permit_opens_a_socket() {
+    for (file, code) in rooms().into_values().flatten() {
+        // The source ports of a sweep are kept from others by sockets that never send.
+        let allowed = ["scope", "egress/witness", "scan/source_ports.rs"];
+        let allowed = allowed.iter().any(|place| file.starts_with(place));
+        for word in ["TcpStream::connect", "TcpSocket::new", "UdpSocket::bind", "Socket::new("] {
+            assert!(allowed || !code.contains(word), "{}: {word}", file.display());
+        }
+    }
+}
+
 #[test]
 fn only_the_command_line_speaks() {
     for (room, files) in rooms() {

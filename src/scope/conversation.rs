@@ -1,14 +1,15 @@
 //! Conversations by the kernel's own sockets: proxies, resolvers and gateways are asked in their own words.
 //!
 //! Leave comes from the guard and from the pace that frames go by. A conversation takes [`Wanted::frames`]
-//! standing places (see [`super::ceilings`]) from its leave to its end, and keeps to as many frames in
-//! any second by itself: what the kernel sent is read back from it before every turn, and when the places
-//! are nearly used up the conversation is silent for a second. What is not seen between two turns are
-//! acknowledgements; the receive window is so small that there are few.
+//! standing places (see [`super::ceilings`]) from its leave to its end. What the kernel sent is read back from it
+//! before every turn: with a target the conversation ends when its places are used up, so a device gets no more frames
+//! than were taken for it, whatever it says; with the collector, whose receipts may be many, it is silent for a
+//! second and goes on. What is sent between two turns are acknowledgements; the receive window is so small that there are
+//! few, and [`SPARE`] places are kept for them.
 //!
 //! What one costs, with the answer in one segment: up to one resolution a second (ARP or neighbour solicitation), SYN,
 //! acknowledgement, one segment a turn, one acknowledgement an answer, and one reset at the end, which saves the
-//! four of a polite close: six for one question, eight for CONNECT with a question inside.
+//! four of a polite close: six for one question, eight for CONNECT with a question inside, twelve by TLS.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -25,14 +26,14 @@ use crate::link;
 use crate::net::Mac;
 use crate::observe::VantageId;
 
-/// Places that suit a question or two of some hundred octets: eight frames, and four for what is lost and sent again.
-pub const FRAMES: u32 = 12;
-/// Places left when a conversation falls silent: acknowledgements that nobody asked for, and the reset.
-const SPARE: u32 = 4;
+/// Places that suit a few questions of some hundred octets, and what is lost and sent again.
+pub const FRAMES: u32 = 16;
+/// Places left when nothing more is said: acknowledgements that nobody asked for, and the reset.
+const SPARE: u32 = 5;
 /// With fewer places nothing can be said.
 const LEAST: u32 = SPARE + 4;
-/// Octets of receive buffer: two or three full segments at a time are under way to us.
-const RECEIVE_BUFFER: usize = 8192;
+/// Octets of receive buffer: a few full segments at a time are under way to us, or some twelve of one octet.
+const RECEIVE_BUFFER: usize = 4096;
 /// How long sent octets wait for their acknowledgement; the kernel repeats them twice in that time.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ pub struct Wanted {
     /// The MAC that the kernel will send to, as far as it is known: an excluded or fragile station is
     /// not talked to under any address. [`Mac::ZERO`] where it is not known.
     pub mac: Mac,
-    /// The most frames in any second: [`FRAMES`] for a question or two.
+    /// The most frames: [`FRAMES`] for a few questions. With the collector, in any second.
     pub frames: u32,
 }
 
@@ -133,6 +134,7 @@ impl Drop for Places {
 pub struct ConversationPermit {
     to: SocketAddr,
     source: IpAddr,
+    whom: To,
     transport: Transport,
     places: Places,
 }
@@ -157,7 +159,8 @@ pub(super) fn leave(
     }
     pace.begin(address, frames);
     let places = Places { ended: ended.clone(), address, frames };
-    Leave::Now(ConversationPermit { to: wanted.to, source, transport: wanted.transport, places })
+    let Wanted { to, whom, transport, .. } = *wanted;
+    Leave::Now(ConversationPermit { to, source, whom, transport, places })
 }
 
 /// The address to speak from, if there may be a conversation at all. It is no gentle question: a fragile address gets
@@ -205,9 +208,14 @@ impl ConversationPermit {
         // A reset ends it.
         socket.set_linger(Some(Duration::ZERO))?;
         socket.connect_timeout(&self.to.into(), patience.connect)?;
-        let stream = TcpStream::from(socket);
-        // The kernel may have sent the first SYN again, before this second.
-        Ok(Conversation { stream, until, turn: patience.turn, counted: 0, places: self.places })
+        Ok(Conversation {
+            stream: TcpStream::from(socket),
+            until,
+            turn: patience.turn,
+            whom: self.whom,
+            counted: 0,
+            places: self.places,
+        })
     }
 
     /// A socket for some datagrams to the same address.
@@ -236,12 +244,16 @@ impl ConversationPermit {
     }
 }
 
-/// A connection whose frames are held back when they are too many, and whose end is near. It ends with a reset.
+/// A connection whose frames are counted and whose end is near. It ends with a reset.
+///
+/// Reading and writing fail with [`io::ErrorKind::TimedOut`] when the turn or the whole is over, and with
+/// [`io::ErrorKind::QuotaExceeded`] when the places are used up.
 #[derive(Debug)]
 pub struct Conversation {
     stream: TcpStream,
     until: Instant,
     turn: Duration,
+    whom: To,
     /// Segments that had been sent when it last fell silent.
     counted: u32,
     places: Places,
@@ -253,10 +265,13 @@ impl Conversation {
         link::segments_sent(&self.stream)
     }
 
-    /// Waits if the second's frames are used up; how long the next turn may take.
+    /// How long the next turn may take, if there may be one.
     fn turn(&mut self) -> io::Result<Duration> {
         let sent = self.segments_sent()?;
         if sent.saturating_sub(self.counted) > self.places.frames.saturating_sub(SPARE) {
+            if self.whom == To::Target {
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            }
             std::thread::sleep(SECOND.min(self.left()?));
             self.counted = self.segments_sent()?;
         }
