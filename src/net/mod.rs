@@ -1,5 +1,6 @@
 //! Addresses, prefixes, MACs, ports and the tables over them: plain values, no I/O, no clock.
 
+pub mod carrier;
 pub mod family;
 pub mod mac;
 pub mod port;
