@@ -106,8 +106,7 @@ pub fn is_public(address: IpAddr, view: &View<'_>) -> bool {
     if view.inventory.egresses.canaries.contains(&address) || filed() {
         return true;
     }
-    let inside =
-        view.context.scope.contains(address) || view.index.segment(address).is_some();
+    let inside = view.context.scope.contains(address) || view.index.segment(address).is_some();
     !inside
         && !matches!(
             special::purpose(address),
@@ -280,7 +279,8 @@ impl<'v, 'a> Judge<'v, 'a> {
             }
             for ((family, vantage), through) in by_family {
                 let hops = through.iter().filter_map(|sighting| sighting.hops).min();
-                let mut seen = through.iter().filter(|one| one.seen_as != SeenAs::Unknown).peekable();
+                let mut seen =
+                    through.iter().filter(|one| one.seen_as != SeenAs::Unknown).peekable();
                 let translates = seen.peek().is_some()
                     && seen.all(|one| matches!(one.seen_as, SeenAs::Address(_)));
                 judge.out.push(Out { family, vantage, translates, hops });
@@ -431,7 +431,8 @@ impl<'v, 'a> Judge<'v, 'a> {
                 Ladder::Passes(row) => return self.through(row, None),
                 Ladder::Leaves => {
                     // An answer that the collector knows nothing of can be a proxy's on the way.
-                    let doubted = self.has_receipts && !egress.sightings.iter().any(Sighting::is_receipt);
+                    let doubted =
+                        self.has_receipts && !egress.sightings.iter().any(Sighting::is_receipt);
                     let is_answer = !sighting.is_receipt();
                     return if is_answer && doubted { Verdict::Hinted } else { Verdict::Own };
                 }
@@ -498,12 +499,24 @@ impl<'v, 'a> Judge<'v, 'a> {
     /// led nowhere; or none is filed and none was seen.
     fn is_without_registered_way(&self, egress: &Egress, family: Family) -> bool {
         let devices = &self.view.inventory.devices;
-        let mut gateways: BTreeSet<usize> =
-            self.filed.iter().filter(|filed| filed.is_valid).flat_map(|filed| filed.devices.iter().copied()).collect();
+        let on_link = egress
+            .device
+            .and_then(|device| devices.get(device))
+            .is_some_and(|device| device.is_on_link());
+        let mut gateways: BTreeSet<usize> = self
+            .filed
+            .iter()
+            .filter(|filed| filed.is_valid)
+            .flat_map(|filed| filed.devices.iter().copied())
+            .collect();
         gateways.extend((0..devices.len()).filter(|&device| {
             let roles = self.view.registered(device).map(|registered| registered.roles.as_slice());
             roles.unwrap_or_default().contains(&Role::Gateway)
         }));
+        // A host leaves its link by somebody on it.
+        gateways.retain(|&gateway| {
+            !on_link || devices.get(gateway).is_some_and(|device| device.is_on_link())
+        });
         let asked = |gateway: usize| {
             let mut all = self.view.inventory.egresses.of.iter();
             all.any(|other| {
@@ -521,17 +534,12 @@ impl<'v, 'a> Judge<'v, 'a> {
         };
         let unseen = || {
             let mut valid = self.filed.iter().filter(|filed| filed.is_valid);
-            let stated = |filed: &Filed<'_>| {
-                filed.devices.is_empty()
-                    && (filed.addresses.is_empty()
-                        || filed.addresses.iter().any(|ip| Family::of(*ip) == family))
-            };
-            valid.any(stated)
+            let wire = self.view.unit();
+            valid.any(|filed| match filed.addresses.is_empty() {
+                true => !on_link || wire == Some(filed.row.unit.as_str()),
+                false => !on_link && filed.devices.is_empty(),
+            })
         };
-        let on_link = egress
-            .device
-            .and_then(|device| devices.get(device))
-            .is_some_and(|device| device.is_on_link());
         gateways.iter().all(|&gateway| asked(gateway) || on_link && !speaks(gateway)) && !unseen()
     }
 
@@ -629,20 +637,20 @@ impl<'v, 'a> Judge<'v, 'a> {
 
     /// Whether IPv6 was steered through it to a canary in vain, where others came through.
     fn leads_nowhere(&self, egress: &Egress) -> bool {
-        let steered = |method: EgressMethod| {
-            matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6)
-        };
-        let asked = egress.asked.iter().any(|(method, family, _)| {
-            steered(*method) && *family == Family::Ipv6
-        });
-        let came = egress.sightings.iter().any(|one| {
-            one.is_steered() && Family::of(one.canary) == Family::Ipv6
-        });
+        let steered =
+            |method: EgressMethod| matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6);
+        let asked = egress
+            .asked
+            .iter()
+            .any(|(method, family, _)| steered(*method) && *family == Family::Ipv6);
+        let came = egress
+            .sightings
+            .iter()
+            .any(|one| one.is_steered() && Family::of(one.canary) == Family::Ipv6);
         let calibrated = || {
             let all = self.view.inventory.egresses.of.iter();
             all.flat_map(|other| &other.sightings).any(|one| {
-                one.is_receipt()
-                    && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
+                one.is_receipt() && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
             })
         };
         asked && !came && calibrated()
@@ -654,13 +662,15 @@ impl<'v, 'a> Judge<'v, 'a> {
             .and_then(|device| self.view.inventory.devices.get(device))
             .map(|device| device.addresses().collect())
             .unwrap_or_default();
-        let rungs =
-            || egress.ladder.iter().filter(|rung| rung.family == family && !own.contains(&rung.from));
+        let rungs = || {
+            egress.ladder.iter().filter(|rung| rung.family == family && !own.contains(&rung.from))
+        };
         let passes = |valid: bool| {
             (0..self.filed.len()).find(|&row| {
                 self.filed.get(row).is_some_and(|filed| {
                     filed.is_valid == valid
-                        && rungs().any(|rung| rung.said != Said::Arrived && filed.answers(rung.from))
+                        && rungs()
+                            .any(|rung| rung.said != Said::Arrived && filed.answers(rung.from))
                 })
             })
         };
@@ -671,9 +681,7 @@ impl<'v, 'a> Judge<'v, 'a> {
             self.view.index.segment(ip).is_some() || self.view.index.devices_at(ip).next().is_some()
         };
         let leaves = rungs().any(|rung| match rung.said {
-            Said::TimeExceeded => {
-                !special::is_link_local(rung.from) && !is_inside(rung.from)
-            }
+            Said::TimeExceeded => !special::is_link_local(rung.from) && !is_inside(rung.from),
             // Nothing stands between it and the canary.
             Said::Arrived => rung.hop_limit == 2,
             Said::Refused => false,
@@ -767,9 +775,8 @@ impl<'v, 'a> Judge<'v, 'a> {
             .and_then(|seen| seen.macs.first().copied())
             .or_else(|| filed.macs.first().copied());
         // The gateway's own showing before what others relayed.
-        let of_gateway = |place: usize| {
-            self.gateway_of.get(place).is_some_and(|of| of.contains(&row))
-        };
+        let of_gateway =
+            |place: usize| self.gateway_of.get(place).is_some_and(|of| of.contains(&row));
         let mut ordered: Vec<&(usize, Claim)> = claims.iter().collect();
         ordered.sort_by_key(|(place, _)| !of_gateway(*place));
         let only: Vec<&Claim> = ordered.iter().map(|(_, claim)| claim).collect();
@@ -822,9 +829,11 @@ impl<'a> Filed<'a> {
             let seen: BTreeSet<_> =
                 view.matching(Row::Device(of)).into_iter().map(|device| device.key).collect();
             let all = &view.inventory.devices;
-            devices.extend((0..all.len()).filter(|&place| {
-                all.get(place).is_some_and(|device| seen.contains(&device.key))
-            }));
+            devices.extend(
+                (0..all.len()).filter(|&place| {
+                    all.get(place).is_some_and(|device| seen.contains(&device.key))
+                }),
+            );
         }
         for &ip in &addresses {
             devices.extend(view.at(ip).map(|(place, _)| place));
@@ -838,8 +847,7 @@ impl<'a> Filed<'a> {
 
     /// Whether an answer from here is its gateway's: an address of it, or one on its outer side.
     fn answers(&self, from: IpAddr) -> bool {
-        self.addresses.contains(&from)
-            || self.row.public.iter().any(|prefix| prefix.contains(from))
+        self.addresses.contains(&from) || self.row.public.iter().any(|prefix| prefix.contains(from))
     }
 }
 

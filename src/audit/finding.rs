@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::net::{Mac, Port, Prefix};
 use super::egress::Calibrated;
+use crate::net::{Mac, Port, Prefix};
 use crate::observe::{EgressMethod, ObservationId};
 use crate::result::v1::{Confidence, Severity, Status};
 

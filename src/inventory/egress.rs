@@ -354,9 +354,7 @@ pub fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     match special::purpose(address) {
         Some(Purpose::SixToFour) => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
         Some(Purpose::Teredo) => Some(Ipv4Addr::from_bits(!(bits as u32))),
-        _ if (bits >> 32) as u32 & !0x0200_0000 == 0x5efe => {
-            Some(Ipv4Addr::from_bits(bits as u32))
-        }
+        _ if (bits >> 32) as u32 & !0x0200_0000 == 0x5efe => Some(Ipv4Addr::from_bits(bits as u32)),
         _ => None,
     }
 }

@@ -44,12 +44,7 @@ impl Rule for EgressMismatch {
 }
 
 /// A finding about a filed egress; its subject is the gateway.
-pub(super) fn of_egress(
-    rule: &'static str,
-    way: &Way<'_>,
-    row: &Egress,
-    view: &View<'_>,
-) -> Found {
+pub(super) fn of_egress(rule: &'static str, way: &Way<'_>, row: &Egress, view: &View<'_>) -> Found {
     let device = way.device.and_then(|device| view.inventory.devices.get(device));
     let mut ips: Vec<_> = view.index.gateway_addresses(row).collect();
     ips.extend(device.into_iter().flat_map(|device| device.addresses()));
