@@ -15,6 +15,7 @@ mod report;
 mod summary;
 mod sweep;
 mod watch;
+mod witness;
 
 use std::process::ExitCode;
 

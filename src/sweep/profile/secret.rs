@@ -59,6 +59,16 @@ impl SecretRef {
     }
 }
 
+/// The reference, never the secret.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::Env(name) => write!(f, "env:{name}"),
+            SecretRef::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
 impl Secret {
     pub fn reveal(&self) -> &[u8] {
         &self.0
