@@ -12,9 +12,10 @@ use jiebei::audit::{Audit, Finding, Input, Regulation, audit, rule};
 use jiebei::inventory::{Context, Inventory, Vantage, fold};
 use jiebei::net::{AddressSet, Mac, Port, Prefix};
 use jiebei::observe::{
-    Asked, DhcpServer, Fact, Foreign, Forwarding, FrameNumber, IcmpError, Log, Observation,
-    PortState, PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol,
-    RoutingSpeaker, Source, VantageId,
+    Asked, DhcpServer, EgressAsked, EgressMethod, EgressProbe, EgressReceipt, ExternalAddress,
+    Fact, Foreign, Forwarding, FrameNumber, IcmpError, Log, Observation, Passage, PortState,
+    PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
+    SeenBy, Source, VantageId,
 };
 use jiebei::registry::{Index, ReadOptions, read};
 use jiff::Timestamp;
@@ -154,6 +155,22 @@ fn source(method: &str) -> Source {
         "tcp" => Source::Tcp,
         "udp" => Source::Udp,
         other => panic!("no method {other}"),
+    }
+}
+
+/// A published word as what it stands for.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).expect(text)
+}
+
+fn of_method(method: EgressMethod) -> Source {
+    match method {
+        EgressMethod::NextHop | EgressMethod::Ipv6 => Source::NextHop,
+        EgressMethod::SpoofedSource => Source::SpoofedSource,
+        EgressMethod::Proxy => Source::Proxy,
+        EgressMethod::Dns => Source::Dns,
+        EgressMethod::PortMapping => Source::PortMapping,
+        EgressMethod::Passive => Source::Passive,
     }
 }
 
@@ -367,6 +384,81 @@ fn observation(line: &str, number: u64) -> Observation {
             let interface =
                 Fact::Interface { address: ip(w(1)), prefix: prefix(w(2)), mac: mac(w(3)) };
             (Source::Interface, interface)
+        }
+        // probe NUMBER METHOD CARRIER TARGET MAC [round=] [canary=] [source=] [sent=]
+        "probe" => {
+            let method = word::<EgressMethod>(w(2));
+            let target = ip(w(4));
+            let is_ipv4 = option("canary").map_or(target, ip).is_ipv4();
+            let canary = option("canary").map_or_else(
+                || ip(if is_ipv4 { "198.51.100.10" } else { "2001:db8:ffff::10" }),
+                ip,
+            );
+            let source = match method {
+                EgressMethod::SpoofedSource => canary,
+                _ => ip(if is_ipv4 { "10.20.1.5" } else { "fd00:a:1::5" }),
+            };
+            let probe = EgressProbe {
+                number: w(1).parse().expect("a number"),
+                method,
+                carrier: word(w(3)),
+                target,
+                mac: if w(5) == "-" { Mac::ZERO } else { mac(w(5)) },
+                source: option("source").map_or(source, ip),
+                canary,
+                port: 443,
+                hop_limit: option("sent").map_or(64, |sent| sent.parse().expect("hops")),
+                round: option("round").map_or(1, |round| round.parse().expect("a round")),
+                sent_at: Timestamp::from_second(1_795_000_000).expect("a time"),
+                redrawn: 0,
+            };
+            (of_method(method), Fact::EgressProbe(probe))
+        }
+        // receipt NUMBER METHOD OBSERVED|- [by=] [hops=]
+        "receipt" => {
+            let receipt = EgressReceipt {
+                probe: w(1).parse().expect("a number"),
+                seen_by: option("by").map_or(SeenBy::Collector, word),
+                observed: (w(3) != "-").then(|| ip(w(3))),
+                observed_port: 40_000,
+                hop_limit: option("hops").map_or(0, |hops| hops.parse().expect("hops")),
+                at: None,
+                entry: Some(number),
+                chain: Some("00ff".into()),
+            };
+            (of_method(word(w(2))), Fact::EgressReceipt(receipt))
+        }
+        // external TARGET MAC PROTOCOL ADDRESS
+        "external" => {
+            let told = ExternalAddress {
+                ip: ip(w(1)),
+                mac: mac(w(2)),
+                protocol: w(3).to_owned(),
+                external: Some(ip(w(4))),
+            };
+            (Source::PortMapping, Fact::ExternalAddress(told))
+        }
+        // passage NEXT-HOP LOCAL REMOTE outbound|inbound|answered
+        "passage" => {
+            let passage = Passage {
+                mac: mac(w(1)),
+                local: ip(w(2)),
+                remote: ip(w(3)),
+                direction: word(w(4)),
+                what: "tcp".to_owned(),
+            };
+            (Source::Passive, Fact::Passage(passage))
+        }
+        // egress-asked PREFIX METHOD COUNT|WHY-NOT
+        "egress-asked" => {
+            let count = w(3).parse().ok();
+            let asked = EgressAsked {
+                prefix: prefix(w(1)),
+                method: word(w(2)),
+                asked: count.unwrap_or(0),
+                not_run: count.is_none().then(|| word(w(3))),
+            };
+            (Source::Sweep, Fact::EgressAsked(asked))
         }
         other => panic!("no observation {other}"),
     };

@@ -243,7 +243,7 @@ impl Net {
             carrier,
             target: [10, 20, 1, 7].into(),
             mac: Mac::ZERO,
-            source: [10, 20, 1, 5].into(),
+            asked_from: [10, 20, 1, 5].into(),
             canary: canary.parse().unwrap(),
             port,
             hop_limit: 0,

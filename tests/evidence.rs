@@ -143,6 +143,7 @@ fn made(frames: &mut dyn Frames) -> (SweepResult, Vec<u8>) {
         language: "en".to_owned(),
         regulation: None,
         rate: None,
+        egress: None,
         files: Vec::new(),
     };
     let regulation = Regulation::built_in("hunan-2026").expect("a regulation");

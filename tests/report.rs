@@ -127,7 +127,7 @@ fn cells_hold_no_formula() {
         let bytes = written("xlsx", &result, language);
         let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).expect("a workbook");
         let sheets = book.sheet_names();
-        assert_eq!(sheets.len(), 7, "{sheets:?}");
+        assert_eq!(sheets.len(), 8, "{sheets:?}");
         assert_eq!(sheets[0] == "概要", language == Language::Zh);
         for sheet in &sheets {
             assert!(book.worksheet_formula(sheet).expect("formulas").is_empty(), "{sheet}");

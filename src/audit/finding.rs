@@ -1,5 +1,6 @@
 //! What a rule puts down, and what becomes of it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -7,8 +8,9 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::egress::Calibrated;
 use crate::net::{Mac, Port, Prefix};
-use crate::observe::ObservationId;
+use crate::observe::{EgressMethod, ObservationId};
 use crate::result::v1::{Confidence, Severity, Status};
 
 /// What an audit comes to.
@@ -20,8 +22,25 @@ pub struct Audit {
     pub devices: Vec<Attribution>,
     /// For each segment of the inventory, in its order.
     pub segments: Vec<Attribution>,
+    /// Every way out to the internet: those of filed egresses first, in the registry's order.
+    pub egresses: Vec<EgressFound>,
+    /// For each row of the inventory's coverage, in its order: what the silence of an egress method is worth.
+    pub calibrated: Vec<BTreeMap<EgressMethod, Calibrated>>,
     /// The unit whose wire was swept.
     pub unit: Option<String>,
+}
+
+/// A way out to the internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressFound {
+    /// Who leads out.
+    pub ip: Option<IpAddr>,
+    pub mac: Option<Mac>,
+    pub public_addresses: Vec<IpAddr>,
+    pub methods: Vec<EgressMethod>,
+    pub evidence: Vec<Proof>,
+    /// The name of the filed egress, valid on the day, that it is.
+    pub registered_as: Option<String>,
 }
 
 /// Whose something is by the registry.

@@ -11,6 +11,7 @@ use super::view::Row;
 use crate::inventory::Device;
 use crate::net::Mac;
 use crate::observe::ObservationId;
+use crate::result::v1::Confidence;
 
 /// What the rules found.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Found {
     pub device: Option<Uuid>,
     /// The name of the row it is about.
     pub name: Option<String>,
+    /// What its evidence is worth at most, where the rule knows more of it than its kinds.
+    pub cap: Option<Confidence>,
 }
 
 impl Findings {

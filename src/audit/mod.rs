@@ -6,6 +6,7 @@
 //! from the regulation, waivers and change notices.
 
 mod asking;
+mod egress;
 mod finding;
 mod findings;
 mod regulation;
@@ -16,7 +17,8 @@ mod suppress;
 mod view;
 mod weigh;
 
-pub use finding::{Attribution, Audit, Finding, Proof, Subject, Waived};
+pub use egress::Calibrated;
+pub use finding::{Attribution, Audit, EgressFound, Finding, Proof, Subject, Waived};
 pub use findings::{Findings, Found};
 pub use regulation::{Article, BadRegulation, RULES, Regulation, RuleTexts, Sentence};
 pub use rule::Rule;
@@ -25,6 +27,7 @@ pub use suppress::{PAIRS, Pair, Same};
 pub use view::View;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -54,8 +57,13 @@ pub struct Input<'a> {
 /// Holds the inventory against the registry. Pure.
 pub fn audit(input: &Input<'_>) -> Audit {
     let Some(index) = input.registry else {
+        // Held against nothing, a way out is nobody's; the day does not matter.
+        let nothing = Index::new(Arc::default(), jiff::civil::Date::ZERO);
+        let view = View::new(input, &nothing);
         return Audit {
             findings: Vec::new(),
+            egresses: view.ways.iter().map(|way| seen(way, &view)).collect(),
+            calibrated: egress::calibration(&view),
             devices: vec![Attribution::default(); input.inventory.devices.len()],
             segments: vec![Attribution::default(); input.inventory.segments.len()],
             unit: input.unit.clone(),
@@ -80,7 +88,29 @@ pub fn audit(input: &Input<'_>) -> Audit {
             })
             .collect(),
         segments: input.inventory.segments.iter().map(|segment| whose(segment, &view)).collect(),
+        egresses: view.ways.iter().map(|way| seen(way, &view)).collect(),
+        calibrated: egress::calibration(&view),
         unit: view.unit().map(str::to_owned).or_else(|| input.unit.clone()),
+    }
+}
+
+/// A way out as the result lists it.
+fn seen(way: &egress::Way<'_>, view: &View<'_>) -> EgressFound {
+    EgressFound {
+        ip: way.ip,
+        mac: way.mac,
+        public_addresses: way.public.iter().copied().collect(),
+        methods: way.methods.iter().copied().collect(),
+        evidence: way
+            .evidence
+            .iter()
+            .filter(|id| view.log.get(**id).is_some())
+            .map(|id| Proof::Observed(*id))
+            .collect(),
+        registered_as: match way.whose {
+            egress::Whose::Filed(row) => Some(row.name.clone()),
+            _ => None,
+        },
     }
 }
 

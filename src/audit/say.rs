@@ -229,6 +229,13 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                     text("observed", or_none(receipt.observed.map(|ip| ip.to_string()))),
                     text("port", receipt.observed_port),
                     text("entry", or_none(receipt.entry.map(|entry| entry.to_string()))),
+                    // Its first half is enough to find the entry.
+                    text(
+                        "chain",
+                        or_none(
+                            receipt.chain.as_ref().map(|chain| chain.chars().take(32).collect()),
+                        ),
+                    ),
                 ],
             )
         }

@@ -16,7 +16,7 @@ use super::{Input, Proof, rule};
 use crate::net::Mac;
 use crate::observe::Log;
 use crate::registry::index::{Index, Subject};
-use crate::result::v1::{Severity, Status};
+use crate::result::v1::{Confidence, Severity, Status};
 
 /// The name space of finding ids: fixed for ever, so that a finding is the same one every night.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6a69_6562_6569_5f66_8e69_6e64_696e_0001);
@@ -54,6 +54,7 @@ pub(super) fn settle(found: Vec<Found>, input: &Input<'_>, view: &View<'_>) -> V
                 }
                 first.ips.extend(one.ips);
                 first.macs.extend(one.macs);
+                first.cap = first.cap.zip(one.cap).map(|(first, second)| first.max(second));
             }
             None => {
                 at.insert(id, once.len());
@@ -99,7 +100,8 @@ fn finish(id: Uuid, found: Found, input: &Input<'_>, view: &View<'_>) -> Finding
         id,
         rule: found.rule,
         severity: severity(found.rule, input),
-        confidence: weigh(found.rule, &found.evidence, input.log),
+        confidence: weigh(found.rule, &found.evidence, input.log)
+            .min(found.cap.unwrap_or(Confidence::Proved)),
         unit: found.unit,
         subject: found.subject,
         detail: found.detail,

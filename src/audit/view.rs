@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::Input;
 use super::asking::{Asking, Silence};
+use super::egress::Way;
 use crate::inventory::{Context, Device, Inventory};
 use crate::net::{Mac, special};
 use crate::observe::{Fact, Log, ObservationId, VantageId};
@@ -23,6 +24,8 @@ pub struct View<'a> {
     wires: Vec<Option<&'a str>>,
     registered: Vec<Registered<'a>>,
     pub asking: Asking<'a>,
+    /// Every way out to the internet, and whose it is.
+    pub ways: Vec<Way<'a>>,
 }
 
 /// A row that stands for a device of the inventory.
@@ -106,7 +109,7 @@ impl<'a> View<'a> {
             .collect();
         let registered =
             input.inventory.devices.par_iter().map(|device| registered(index, device)).collect();
-        View {
+        let mut view = View {
             inventory: input.inventory,
             log: input.log,
             index,
@@ -114,7 +117,10 @@ impl<'a> View<'a> {
             wires,
             registered,
             asking: Asking::new(input),
-        }
+            ways: Vec::new(),
+        };
+        view.ways = super::egress::ways(&view);
+        view
     }
 
     /// Every device with what the registry knows of it.

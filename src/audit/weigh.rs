@@ -3,14 +3,17 @@
 //! Contract §4: *proved* is shown twice with fresh tokens, or by the packets themselves; *corroborated*
 //! by two independent methods; *indicated* by one strong one; *hint* by something weak.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Proof;
-use crate::observe::{Fact, Log, Observation};
+use crate::observe::{EgressMethod, EgressProbe, Fact, Log, Observation};
 use crate::result::v1::Confidence;
 
 /// What all pieces together are worth to a rule.
 pub(super) fn weigh(rule: &str, evidence: &[Proof], log: &Log) -> Confidence {
+    if EGRESS_RULES.contains(&rule) {
+        return weigh_egress(evidence, log);
+    }
     let mut methods: BTreeSet<&str> = BTreeSet::new();
     let mut rounds: BTreeSet<u8> = BTreeSet::new();
     let mut is_proved = false;
@@ -47,6 +50,48 @@ pub(super) fn weigh(rule: &str, evidence: &[Proof], log: &Log) -> Confidence {
     }
     match methods.len() {
         _ if is_proved || rounds.len() >= 2 => Confidence::Proved,
+        0 => Confidence::Hint,
+        1 => Confidence::Indicated,
+        _ => Confidence::Corroborated,
+    }
+}
+
+/// Rules about ways out.
+const EGRESS_RULES: &[&str] = &["unregistered-egress", "egress-mismatch", "egress-filing-expired"];
+
+/// Two rounds of one method with fresh tokens prove a way out; each method counts once.
+fn weigh_egress(evidence: &[Proof], log: &Log) -> Confidence {
+    let mut asked: BTreeMap<u32, &EgressProbe> = BTreeMap::new();
+    let mut methods: BTreeSet<EgressMethod> = BTreeSet::new();
+    for proof in evidence {
+        match seen(proof, log).map(|one| &one.fact) {
+            Some(Fact::EgressProbe(probe)) => {
+                asked.insert(probe.number, probe);
+            }
+            Some(Fact::ExternalAddress(_)) => {
+                methods.insert(EgressMethod::PortMapping);
+            }
+            Some(Fact::Passage(_)) => {
+                methods.insert(EgressMethod::Passive);
+            }
+            Some(Fact::RouterAdvertisement(_) | Fact::Binding { .. } | Fact::Answer { .. }) => {
+                methods.insert(EgressMethod::Ipv6);
+            }
+            _ => {}
+        }
+    }
+    let mut rounds: BTreeSet<(EgressMethod, u8)> = BTreeSet::new();
+    for proof in evidence {
+        if let Some(Fact::EgressReceipt(receipt)) = seen(proof, log).map(|one| &one.fact)
+            && let Some(probe) = asked.get(&receipt.probe)
+        {
+            rounds.insert((probe.method, probe.round));
+            methods.insert(probe.method);
+        }
+    }
+    let twice = |method: &EgressMethod| rounds.iter().filter(|(of, _)| of == method).count() >= 2;
+    match methods.len() {
+        _ if methods.iter().any(twice) => Confidence::Proved,
         0 => Confidence::Hint,
         1 => Confidence::Indicated,
         _ => Confidence::Corroborated,

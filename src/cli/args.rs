@@ -122,6 +122,10 @@ pub struct AuditArguments {
     pub result: PathBuf,
     #[arg(long, value_name = "REG")]
     pub registry: String,
+    #[arg(long, value_name = "FILE")]
+    pub witness: Option<PathBuf>,
+    #[arg(long, value_name = "env:NAME|file:PATH|HEX", requires = "witness")]
+    pub key: Option<String>,
     #[arg(long, value_name = "U")]
     pub unit: Option<String>,
     #[arg(long, value_name = "P")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::AuditArguments;
 use super::sweep::{Destination, Judged, conclude_with, regulation, source_of, tell, warnings};
-use super::{Conduct, Exit, Failure, profile as profiles, registry as registries, report};
+use super::{Conduct, Exit, Failure, profile as profiles, registry as registries, report, witness};
 use crate::inventory::Vantage;
 use crate::net::Prefix;
 use crate::observe::{Fact, Log};
@@ -17,7 +17,7 @@ pub fn run(conduct: &Conduct, arguments: AuditArguments) -> Result<Exit, Failure
     let old = report::read(conduct, &arguments.result)?;
     let folder = folder_of(&arguments.result);
     let kept = folder.join(names::OBSERVATIONS);
-    let (header, log) = observations::read(&kept).map_err(|fault| {
+    let (header, mut log) = observations::read(&kept).map_err(|fault| {
         Failure::usage(conduct.say("cli-result-refused", &[("cause", fault.to_string().into())]))
     })?;
     if header.sweep != old.sweep.id {
@@ -25,9 +25,9 @@ pub fn run(conduct: &Conduct, arguments: AuditArguments) -> Result<Exit, Failure
         return Err(Failure::usage(conduct.say("cli-other-sweep", &[("path", path.into())])));
     }
     let loaded = registries::load(conduct, &arguments.registry)?;
-    let severity = match &arguments.profile {
-        Some(name) => profiles::load(conduct, name)?.audit.severity,
-        None => Default::default(),
+    let profile = match &arguments.profile {
+        Some(name) => Some(profiles::load(conduct, name)?),
+        None => None,
     };
     let name = old.sweep.regulation.clone().unwrap_or_default();
     let regulation = regulation(conduct, &name)?;
@@ -36,6 +36,13 @@ pub fn run(conduct: &Conduct, arguments: AuditArguments) -> Result<Exit, Failure
     head.registry = Some(source_of(&loaded));
     head.notices.retain(|notice| !notice.code.starts_with("registry-"));
     head.notices.extend(warnings(conduct, &loaded));
+    if let Some(path) = &arguments.witness {
+        let stated = profile.as_ref().and_then(|profile| profile.egress.key.as_ref());
+        let key = witness::key(conduct, arguments.key.as_deref(), stated, &old.sweep)?;
+        head.notices.retain(|notice| !notice.code.starts_with("witness-"));
+        head.notices.extend(witness::read(conduct, path, &key, &old.sweep.id, &mut log)?);
+    }
+    let severity = profile.map(|profile| profile.audit.severity).unwrap_or_default();
     head.language = conduct.texts.language().word().to_owned();
     // The wire's unit is found anew by the registry given now, unless somebody named it.
     if let Some(unit) = &arguments.unit {
@@ -51,7 +58,7 @@ pub fn run(conduct: &Conduct, arguments: AuditArguments) -> Result<Exit, Failure
             let prefix: Prefix = row.prefix.parse().ok()?;
             let place = old.sweep.vantages.iter().position(|v| v.interface == row.vantage)?;
             let vantage = crate::observe::VantageId(u16::try_from(place).ok()?);
-            Some(((prefix, vantage), row.why_not.clone()?))
+            Some(((prefix, vantage), result::why_not_of_prefix(row.why_not.as_deref()?)?))
         })
         .collect();
     let judged = Judged {

@@ -16,6 +16,7 @@ mod report;
 mod summary;
 mod sweep;
 mod watch;
+mod witness;
 
 use std::process::ExitCode;
 

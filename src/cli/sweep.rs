@@ -92,7 +92,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
 fn egress_orders(conduct: &Conduct, profile: &Profile) -> Result<EgressOrders, Failure> {
     let key = profile.egress.key.as_ref().map(|reference| {
         let refuse = |cause: String| {
-            let arguments = [("key", reference.to_string().into()), ("cause", cause.into())];
+            let arguments = [("where", reference.to_string().into()), ("cause", cause.into())];
             Failure::usage(conduct.say("cli-egress-key", &arguments))
         };
         let secret = reference.resolve().map_err(|fault| refuse(fault.to_string()))?;

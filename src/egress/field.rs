@@ -278,7 +278,7 @@ mod tests {
             carrier,
             target: [10, 20, 1, 7].into(),
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: [198, 51, 100, 10].into(),
+            asked_from: [198, 51, 100, 10].into(),
             canary: [198, 51, 100, 10].into(),
             port: 123,
             hop_limit: 64,

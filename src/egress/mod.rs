@@ -7,8 +7,8 @@
 //! else's ([`ledger`]).
 
 pub mod dns;
-mod http1;
 pub mod field;
+mod http1;
 pub mod ledger;
 pub mod next_hop;
 mod outcome;
@@ -17,6 +17,6 @@ pub mod proxy;
 pub mod receipt;
 pub mod spoofed_source;
 pub mod token;
+pub mod witness;
 
 pub use outcome::Outcome;
-pub mod witness;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Device;
 use crate::net::{Port, Prefix};
-use crate::observe::{Fact, Log, VantageId};
+use crate::observe::{EgressMethod, Fact, Log, NotRun, VantageId};
 
 /// What was asked of one prefix from one vantage, by all methods together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,16 @@ pub struct Coverage {
     pub answered: u64,
     pub excluded: u64,
     pub ghosts: u64,
+    /// What each egress method did there. It says nothing of absence.
+    pub egress: BTreeMap<EgressMethod, EgressCoverage>,
+}
+
+/// What an egress method did in a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EgressCoverage {
+    /// It asked so many addresses.
+    Ran(u64),
+    NotRun(NotRun),
 }
 
 impl Coverage {
@@ -30,6 +40,19 @@ impl Coverage {
     /// them, by the others all that they were meant for.
     pub fn is_complete(&self) -> bool {
         self.whole && self.methods.values().all(|&complete| complete)
+    }
+}
+
+impl EgressCoverage {
+    /// Two askings together: it ran where it ran once.
+    fn and(self, other: EgressCoverage) -> EgressCoverage {
+        match (self, other) {
+            (EgressCoverage::Ran(a), EgressCoverage::Ran(b)) => EgressCoverage::Ran(a.max(b)),
+            (ran @ EgressCoverage::Ran(_), _) | (_, ran @ EgressCoverage::Ran(_)) => ran,
+            (EgressCoverage::NotRun(a), EgressCoverage::NotRun(b)) => {
+                EgressCoverage::NotRun(a.min(b))
+            }
+        }
     }
 }
 
@@ -41,6 +64,7 @@ struct Gathered {
     asked: u64,
     excluded: u64,
     ghosts: BTreeSet<IpAddr>,
+    egress: BTreeMap<EgressMethod, EgressCoverage>,
 }
 
 /// By prefix and vantage.
@@ -65,6 +89,15 @@ pub(super) fn coverage(
             Fact::Ghost { prefix, ip, .. } => {
                 let one = gathered.entry((*prefix, observation.vantage)).or_default();
                 one.ghosts.insert(*ip);
+            }
+            Fact::EgressAsked(asked) => {
+                let one = gathered.entry((asked.prefix, observation.vantage)).or_default();
+                let did = match asked.not_run {
+                    None => EgressCoverage::Ran(asked.asked),
+                    Some(why) => EgressCoverage::NotRun(why),
+                };
+                let known = one.egress.entry(asked.method).or_insert(did);
+                *known = known.and(did);
             }
             _ => {}
         }
@@ -99,6 +132,7 @@ pub(super) fn coverage(
                 answered,
                 excluded: one.excluded,
                 ghosts: one.ghosts.len() as u64,
+                egress: one.egress,
             }
         })
         .collect()

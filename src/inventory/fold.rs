@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
-use super::{Context, DeviceKey, Inventory, Role, coverage, in_time, segment};
+use super::{Context, DeviceKey, Inventory, Role, coverage, egress, in_time, segment};
 use crate::net::{Mac, PrefixMap, special};
 use crate::observe::{
     DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, RoutingSpeaker,
@@ -47,10 +47,12 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
     }
     let segments = segment::segments(log, context, &links, &devices, &in_use);
     let coverage = coverage::coverage(log, &devices, &in_use);
+    let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
         segments,
         coverage,
+        egresses,
         in_use,
         stations,
         hearing,

@@ -15,14 +15,16 @@
 mod build;
 mod coverage;
 mod device;
+pub mod egress;
 mod fold;
 mod segment;
 #[cfg(test)]
 mod tests;
 mod vendor;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, EgressCoverage};
 pub use device::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service};
+pub use egress::Egresses;
 pub use fold::fold;
 pub use segment::{Segment, SegmentSource};
 pub use vendor::vendor;
@@ -77,6 +79,8 @@ pub struct Inventory {
     pub segments: Vec<Segment>,
     /// By prefix and vantage.
     pub coverage: Vec<Coverage>,
+    /// What the egress methods brought.
+    pub egresses: Egresses,
     /// Every address in use, with those of its devices; one heard only in traffic has none.
     pub in_use: BTreeMap<IpAddr, Vec<usize>>,
     /// Every station MAC seen on a link, with its device.

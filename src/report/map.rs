@@ -389,12 +389,12 @@ fn pack(plots: &[Plot<'_>]) -> Vec<Sheet> {
     sheets
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     Foreign::new(text).html()
 }
 
 /// A text of the drawing; `title` where something was left out of it.
-fn text(svg: &mut String, x: f64, y: f64, class: &str, drawn: &str) {
+pub(super) fn text(svg: &mut String, x: f64, y: f64, class: &str, drawn: &str) {
     let _ = write!(svg, r#"<text x="{x:.1}" y="{y:.1}" class="{class}">{}</text>"#, escape(drawn));
 }
 

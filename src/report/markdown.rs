@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::Format;
-use super::view::{SEVERITIES, View, number, shown, subject, time};
+use super::view::{SEVERITIES, View, number, shown, some, subject, time};
+use super::{Format, boundary};
 use crate::result::v1::SweepResult;
 use crate::texts::Texts;
 
@@ -88,6 +88,23 @@ impl Format for Markdown {
                 };
                 writeln!(out, "| {} | {} | {total} |", escape(&article), escape(&row.gist))?;
             }
+        }
+
+        writeln!(out, "\n## {}\n", view.say("report-egresses"))?;
+        for egress in result.egresses.iter().take(FINDINGS) {
+            let gateway = [&egress.gateway.ip, &egress.gateway.mac];
+            let gateway: Vec<&str> = gateway.into_iter().flatten().map(String::as_str).collect();
+            let words = [
+                boundary::words(&view, egress),
+                some(&view, &egress.public_addresses, 8),
+                egress.methods.join(", "),
+            ];
+            let words: Vec<&str> =
+                words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+            writeln!(out, "- {}: {}", escape(&gateway.join(" ")), escape(&words.join(" · ")))?;
+        }
+        for line in boundary::draw(&view).said.iter().take(FINDINGS) {
+            writeln!(out, "- {}", escape(line))?;
         }
 
         writeln!(out, "\n## {}\n", view.say("report-sheet-findings"))?;

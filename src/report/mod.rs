@@ -3,6 +3,7 @@
 //! A format gets a [`SweepResult`] and the texts of a language and writes itself. Text that came from
 //! the network is data here: it is escaped for HTML, defused for cells, and never taken for markup.
 
+mod boundary;
 mod csv;
 mod html;
 mod json;

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::evidence::{EvidencePlan, Frames, Wanted};
 use super::names;
 use super::v1::{
-    Binding, Coverage, Device, Evidence, EvidenceKind, Finding, Identity, SCHEMA, Segment, Service,
-    Subject, Sweep, SweepResult, Waiver,
+    Binding, Coverage, Device, Egress, Evidence, EvidenceKind, Finding, Gateway, Identity, SCHEMA,
+    Segment, Service, Subject, Sweep, SweepResult, Waiver,
 };
-use crate::audit::{self, Audit, Proof, Regulation};
-use crate::inventory::{self, Context, Inventory};
+use crate::audit::{self, Audit, Calibrated, EgressFound, Proof, Regulation};
+use crate::inventory::{self, Context, EgressCoverage, Inventory};
 use crate::net::{Port, Prefix, Transport, port};
-use crate::observe::{FrameNumber, Log, ObservationId, VantageId};
+use crate::observe::{EgressMethod, FrameNumber, Log, ObservationId, VantageId};
 use crate::texts::Texts;
 
 /// Frames that one finding or segment may claim. What several hundred frames show, the first ones do.
@@ -58,11 +58,27 @@ pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, Evid
             wanted.want(&frames_of(parts.log, &proof), &shows);
         }
     }
+    for found in &parts.audit.egresses {
+        let shows = format!("egress {}", gateway(found));
+        let mut left = MOST_FRAMES;
+        for proof in &found.evidence {
+            let numbers = frames_of(parts.log, proof);
+            let numbers = numbers.get(..left).unwrap_or(&numbers);
+            left -= numbers.len();
+            wanted.want(numbers, &shows);
+        }
+    }
     let plan = wanted.plan(frames);
 
     let result = SweepResult {
         schema: SCHEMA.to_owned(),
-        coverage: parts.inventory.coverage.iter().map(|row| coverage(row, &parts)).collect(),
+        coverage: parts
+            .inventory
+            .coverage
+            .iter()
+            .enumerate()
+            .map(|(place, row)| coverage(row, parts.audit.calibrated.get(place), &parts))
+            .collect(),
         devices: parts
             .inventory
             .devices
@@ -77,7 +93,7 @@ pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, Evid
             .enumerate()
             .map(|(place, found)| segment(found, parts.audit.segments.get(place), &parts, &plan))
             .collect(),
-        egresses: Vec::new(),
+        egresses: parts.audit.egresses.iter().map(|found| egress(found, &parts, &plan)).collect(),
         findings: parts.audit.findings.iter().map(|found| finding(found, &parts, &plan)).collect(),
         sweep: parts.sweep,
     };
@@ -183,6 +199,25 @@ fn segment(
     }
 }
 
+/// How people name who leads out.
+fn gateway(found: &EgressFound) -> String {
+    let ip = found.ip.map(|ip| ip.to_string());
+    ip.or_else(|| found.mac.map(|mac| mac.to_string())).unwrap_or_else(|| "-".to_owned())
+}
+
+fn egress(found: &EgressFound, parts: &Parts<'_>, plan: &EvidencePlan) -> Egress {
+    Egress {
+        gateway: Gateway {
+            ip: found.ip.map(|ip| ip.to_string()),
+            mac: found.mac.map(|mac| mac.to_string()),
+        },
+        public_addresses: found.public_addresses.iter().map(ToString::to_string).collect(),
+        methods: found.methods.iter().map(|method| method.word().to_owned()).collect(),
+        evidence: found.evidence.iter().map(|proof| evidence(proof, parts, plan)).collect(),
+        registered_as: found.registered_as.clone(),
+    }
+}
+
 fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -> Device {
     let mut roles: Vec<String> = found.roles.keys().map(|role| role.word().to_owned()).collect();
     roles.dedup();
@@ -236,21 +271,69 @@ fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -
     }
 }
 
-fn coverage(row: &inventory::Coverage, parts: &Parts<'_>) -> Coverage {
+fn coverage(
+    row: &inventory::Coverage,
+    calibrated: Option<&BTreeMap<EgressMethod, Calibrated>>,
+    parts: &Parts<'_>,
+) -> Coverage {
     let vantage = parts.context.vantages.get(usize::from(row.vantage.0));
     Coverage {
         prefix: row.prefix.to_string(),
         vantage: vantage.map(|vantage| vantage.interface.clone()).unwrap_or_default(),
-        methods: row.methods.keys().cloned().collect(),
+        methods: row
+            .methods
+            .keys()
+            .cloned()
+            .chain(
+                row.egress
+                    .iter()
+                    .filter(|(_, did)| matches!(did, EgressCoverage::Ran(_)))
+                    .map(|(method, _)| method.word().to_owned()),
+            )
+            .collect(),
         ports: ports(row.ports.iter().copied()),
         asked: row.asked,
         answered: row.answered,
         excluded: row.excluded,
         ghosts: row.ghosts,
-        calibrated: BTreeMap::new(),
-        why_not: parts.why_not.get(&(row.prefix, row.vantage)).cloned(),
+        calibrated: calibrated
+            .into_iter()
+            .flatten()
+            .map(|(method, calibrated)| (method.word().to_owned(), calibrated.word().to_owned()))
+            .collect(),
+        why_not: why_not(row, calibrated, parts),
         complete: row.is_complete(),
     }
+}
+
+/// What was not done and why: one line for the prefix, and one for each egress method, which its word begins.
+fn why_not(
+    row: &inventory::Coverage,
+    calibrated: Option<&BTreeMap<EgressMethod, Calibrated>>,
+    parts: &Parts<'_>,
+) -> Option<String> {
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(parts.why_not.get(&(row.prefix, row.vantage)).cloned());
+    for (method, did) in &row.egress {
+        let is_void = calibrated.and_then(|of| of.get(method)) == Some(&Calibrated::No);
+        let key = match did {
+            EgressCoverage::NotRun(why) => format!("sweep-egress-not-run-{}", why.word()),
+            EgressCoverage::Ran(_) if is_void => format!("sweep-egress-void-{}", method.word()),
+            EgressCoverage::Ran(_) => continue,
+        };
+        lines.push(format!("{}: {}", method.word(), parts.texts.say(&key, &[])));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The part of a row's `why_not` that egress methods did not write: theirs is found anew by who judges anew.
+pub fn why_not_of_prefix(written: &str) -> Option<String> {
+    let is_of_method = |line: &&str| {
+        let word = line.split(": ").next().unwrap_or_default();
+        EgressMethod::ALL.iter().any(|method| method.word() == word)
+    };
+    let kept: Vec<&str> = written.lines().filter(|line| !is_of_method(line)).collect();
+    (!kept.is_empty()).then(|| kept.join("\n"))
 }
 
 /// `tcp/22,80,8000-8010 udp/161`.

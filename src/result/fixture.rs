@@ -29,6 +29,7 @@ pub fn small() -> SweepResult {
             language: "en".to_owned(),
             regulation: None,
             rate: None,
+            egress: None,
             files: Vec::new(),
         },
         coverage: Vec::new(),

@@ -17,7 +17,7 @@ mod read;
 mod schema;
 pub mod v1;
 
-pub use assemble::{Parts, assemble};
+pub use assemble::{Parts, assemble, why_not_of_prefix};
 pub use folder::{Folder, Own};
 pub use read::{MOST_BYTES, ReadError, locate, read, read_from, write, write_to};
 pub use schema::schema;

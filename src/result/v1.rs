@@ -59,9 +59,25 @@ pub struct Sweep {
     /// The ceilings that held.
     #[serde(default)]
     pub rate: Option<Rate>,
+    /// How ways out were looked for: what it takes to hold a collector's log against this sweep later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressSetup>,
     /// The files that lay beside this one when it was written.
     #[serde(default)]
     pub files: Vec<FileDigest>,
+}
+
+/// How ways out were looked for. Never the key itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EgressSetup {
+    /// The collector's addresses on the internet side.
+    pub canaries: Vec<String>,
+    /// The zone whose names lead to the collector.
+    pub zone: Option<String>,
+    /// Where the egress key was kept: `env:NAME` or `file:PATH`.
+    pub key: Option<String>,
+    /// What receipts were taken from: the collector's URL, or the file of its log.
+    pub witness: Option<String>,
 }
 
 /// Ceilings over any window of one second, every frame counted.

@@ -66,8 +66,23 @@ pub fn head(orders: &Orders, started_at: Timestamp, language: Language) -> v1::S
             packets_per_second: u64::from(rate.packets_per_second),
             per_target: u64::from(rate.per_target),
         }),
+        egress: egress(&orders.profile.egress),
         files: Vec::new(),
     }
+}
+
+/// Where there is a canary: what it takes to hold a collector's log against the sweep later.
+fn egress(egress: &super::profile::Egress) -> Option<v1::EgressSetup> {
+    (!egress.canaries.is_empty()).then(|| v1::EgressSetup {
+        canaries: egress.canaries.iter().map(ToString::to_string).collect(),
+        zone: egress.canary_zone.clone(),
+        key: egress.key.as_ref().map(ToString::to_string),
+        witness: egress
+            .collector
+            .as_ref()
+            .map(|collector| format!("https://{}", collector.address))
+            .or_else(|| egress.witness_log.clone()),
+    })
 }
 
 /// The wire's unit: as given, else that of the approved segment which holds a vantage's address.

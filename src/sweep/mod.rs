@@ -19,6 +19,7 @@ pub mod territory;
 mod unprivileged;
 pub mod vantage;
 mod watch;
+pub mod witnessed;
 
 pub use conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, sweep};
 pub use head::head;

@@ -263,6 +263,7 @@ pub fn watch_head(
         language: language.word().to_owned(),
         regulation: Some("hunan-2026".to_owned()),
         rate: None,
+        egress: None,
         files: Vec::new(),
     }
 }

@@ -70,3 +70,30 @@ pass-ghosts-icmp-udp = ghosts (routed UDP)
 pass-ghosts-icmpv6-udp = ghosts (routed IPv6 UDP)
 sweep-notice-no-vlan-tags = VLAN tags are not seen by this way of receiving: { $what }
 sweep-notice-all-nodes-left-out = Something of this link is excluded or observe-only, so no IPv6 question went to all nodes (our kernel would answer their address resolution by unicast): { $what }
+
+# Why an egress method did not run in a prefix, and why its silence says nothing.
+sweep-egress-not-run-not-wanted = not in the profile's methods
+sweep-egress-not-run-risk = its class is above the profile's risk
+sweep-egress-not-run-no-canary = the profile has no canary of this family
+sweep-egress-not-run-no-key = no egress key: the collector would not know the tokens
+sweep-egress-not-run-no-zone = no canary zone: there is no name to ask for
+sweep-egress-not-run-unprivileged = no right to raw sockets
+sweep-egress-not-run-nobody-to-ask = nobody was seen there whom it could ask
+sweep-egress-not-run-not-on-link = not on the link: it needs the MAC of whom it asks
+sweep-egress-not-run-interrupted = the sweep ended before it
+sweep-egress-not-run-no-source = the vantage has no address of the canary's family
+sweep-egress-void-spoofed-source = source guard: no spoofed answer ever reached the collector, so its silence says nothing
+sweep-egress-void-next-hop = nothing that was steered through a gateway reached the collector, so its silence says nothing
+
+# What a collector's log held beside receipts of this sweep. None of it is a finding.
+sweep-witness-malformed = The collector's log has { $count } lines that are no entry (line { $lines }): { $what }
+sweep-witness-truncated = The collector's log ends in the middle of line { $lines }; { $count } entry was not read
+sweep-witness-other-key = No entry of the collector's log is under this egress key (first at line { $lines }; { $count } told)
+sweep-witness-forged = { $count } entries of the collector's log were changed or made up: their chain value is wrong (line { $lines })
+sweep-witness-untrue = { $count } entries of the collector's log hold a token that was not made for what they say (line { $lines })
+sweep-witness-gap = Entries are missing from the collector's log, { $count } times (before line { $lines })
+sweep-witness-other-sweep = { $count } entries of the collector's log are of other sweeps (line { $lines })
+sweep-witness-replayed = { $count } entries of the collector's log repeat a token that was seen before (line { $lines })
+sweep-witness-late = { $count } receipts came after their token had expired or before it was sent (line { $lines }, the first by { $what } s after the sending)
+sweep-witness-clock = The collector has another time: { $count } receipts are all off alike, the first by { $what } s (line { $lines })
+sweep-witness-no-probes = The sweep asked nothing with an egress token, so no receipt can be its own

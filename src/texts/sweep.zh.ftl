@@ -70,3 +70,30 @@ pass-ghosts-icmp-udp = 幽灵地址（远端 UDP）
 pass-ghosts-icmpv6-udp = 幽灵地址（远端 IPv6 UDP）
 sweep-notice-no-vlan-tags = 这种收发方式看不到 VLAN 标记：{ $what }
 sweep-notice-all-nodes-left-out = 本网段有排除或只观察的地址，未向全部节点发 IPv6 询问（否则本机内核会单播回应它们的地址解析）：{ $what }
+
+# 出口检测方法在某网段未运行的原因，以及其无结果为何不能说明问题。
+sweep-egress-not-run-not-wanted = 策略未列入该方法
+sweep-egress-not-run-risk = 其风险等级高于策略所允许
+sweep-egress-not-run-no-canary = 策略中没有该地址族的信标
+sweep-egress-not-run-no-key = 没有出口密钥，采集端无法识别令牌
+sweep-egress-not-run-no-zone = 没有信标域名，无名可查
+sweep-egress-not-run-unprivileged = 没有原始套接字权限
+sweep-egress-not-run-nobody-to-ask = 该处未见可询问的对象
+sweep-egress-not-run-not-on-link = 不在本链路上，而该方法需要对方的 MAC 地址
+sweep-egress-not-run-interrupted = 扫描在此之前已结束
+sweep-egress-not-run-no-source = 观测点没有与信标同族的地址
+sweep-egress-void-spoofed-source = 源地址防护（source guard）：没有任何仿冒源应答到达采集端，其无结果不能说明问题
+sweep-egress-void-next-hop = 经网关引导的报文均未到达采集端，其无结果不能说明问题
+
+# 采集端日志中不属于本次扫描的内容。均不构成发现。
+sweep-witness-malformed = 采集端日志有 { $count } 行不是有效记录（第 { $lines } 行）：{ $what }
+sweep-witness-truncated = 采集端日志在第 { $lines } 行中途结束，{ $count } 条记录未读
+sweep-witness-other-key = 采集端日志没有任何记录使用本出口密钥（首见于第 { $lines } 行；计 { $count } 处）
+sweep-witness-forged = 采集端日志有 { $count } 条记录被改动或系伪造：链值不符（第 { $lines } 行）
+sweep-witness-untrue = 采集端日志有 { $count } 条记录的令牌与其所述不符（第 { $lines } 行）
+sweep-witness-gap = 采集端日志缺少记录，共 { $count } 处（第 { $lines } 行之前）
+sweep-witness-other-sweep = 采集端日志有 { $count } 条记录属于其他扫描（第 { $lines } 行）
+sweep-witness-replayed = 采集端日志有 { $count } 条记录重复了已见过的令牌（第 { $lines } 行）
+sweep-witness-late = { $count } 条回执在令牌失效之后或发出之前到达（第 { $lines } 行，首条距发出 { $what } 秒）
+sweep-witness-clock = 采集端时钟不同：{ $count } 条回执偏差一致，首条为 { $what } 秒（第 { $lines } 行）
+sweep-witness-no-probes = 本次扫描没有发出带出口令牌的询问，因此没有回执可归于它

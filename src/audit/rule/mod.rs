@@ -4,6 +4,8 @@
 
 mod access_after_withdrawal;
 mod asset_mismatch;
+mod egress_filing_expired;
+mod egress_mismatch;
 mod filing_expired;
 mod foreign_segment;
 mod interface_device_changed;
@@ -14,6 +16,7 @@ mod retired_system_online;
 mod rogue_dhcp_server;
 mod rogue_router_advertisement;
 mod unregistered_device;
+mod unregistered_egress;
 mod unregistered_router;
 mod unregistered_segment;
 mod unregistered_service;
@@ -43,6 +46,9 @@ pub const ALL: &[&dyn Rule] = &[
     &interface_device_changed::InterfaceDeviceChanged,
     &interface_device_missing::InterfaceDeviceMissing,
     &access_after_withdrawal::AccessAfterWithdrawal,
+    &unregistered_egress::UnregisteredEgress,
+    &egress_mismatch::EgressMismatch,
+    &egress_filing_expired::EgressFilingExpired,
     &unregistered_service::UnregisteredService,
     &retired_system_online::RetiredSystemOnline,
     &filing_expired::FilingExpired,

@@ -473,7 +473,7 @@ mod tests {
             carrier,
             target: [10, 20, 1, 7].into(),
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: [10, 20, 1, 5].into(),
+            asked_from: [10, 20, 1, 5].into(),
             canary: [198, 51, 100, 10].into(),
             port: 443,
             hop_limit: 64,

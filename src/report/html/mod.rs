@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, context, escape_formatter};
 use ring::digest::{SHA256, digest};
 
 use super::view::{SEVERITIES, View, counts, frame_list, name, number, plain, ports, some, time};
-use super::{Format, map};
+use super::{Format, boundary, map};
 use crate::result::names;
 use crate::result::v1::{Coverage, Device, Evidence, Finding, Segment, SweepResult};
 use crate::texts::{Language, Texts};
@@ -70,6 +70,8 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
         .into_iter()
         .map(|(svg, words)| context! { svg => Value::from_safe_string(svg), words })
         .collect();
+
+    let boundary = boundary::draw(&view);
 
     let findings = view.findings();
     let severity_counts = view.by_severity();
@@ -149,6 +151,9 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
         legend,
         segments => result.segments.iter().take(SEGMENTS).map(|s| segment(&view, s)).collect::<Vec<_>>(),
         segments_cut => cut(&view, "report-segments-cut", SEGMENTS, result.segments.len()),
+        boundary_cut => cut(&view, "report-boundary-cut", boundary.drawn, result.egresses.len()),
+        boundary => boundary.svg.map(Value::from_safe_string),
+        boundary_said => boundary.said,
         egresses => egresses(&view),
         devices => devices.iter().take(DEVICES).map(|(place, d)| device(&view, *place, d)).collect::<Vec<_>>(),
         devices_cut => cut(&view, "report-devices-cut", DEVICES, devices.len()),
@@ -410,8 +415,12 @@ fn egresses(view: &View<'_>) -> Vec<Value> {
                 gateway => gateway.join(" · "),
                 public => some(view, &egress.public_addresses, 8),
                 methods => egress.methods.join(", "),
-                registered => egress.registered_as.clone()
-                    .unwrap_or_else(|| view.say("report-registered-no")),
+                registered => boundary::words(view, egress),
+                tag => match egress.registered_as {
+                    Some(_) => "yes",
+                    None if view.compared() => "bad",
+                    None => "",
+                },
                 evidence => egress.evidence.iter().take(4).map(|e| piece(view, e)).collect::<Vec<_>>(),
             }
         })

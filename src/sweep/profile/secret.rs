@@ -11,15 +11,6 @@ pub enum SecretRef {
     File(String),
 }
 
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SecretRef::Env(name) => write!(f, "env:{name}"),
-            SecretRef::File(path) => write!(f, "file:{path}"),
-        }
-    }
-}
-
 /// A secret's octets. It prints as `…`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
@@ -65,6 +56,16 @@ impl SecretRef {
             octets.pop();
         }
         Ok(Secret(octets))
+    }
+}
+
+/// The reference, never the secret.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::Env(name) => write!(f, "env:{name}"),
+            SecretRef::File(path) => write!(f, "file:{path}"),
+        }
     }
 }
 
