@@ -137,6 +137,7 @@ pub struct ConversationPermit {
     to: SocketAddr,
     source: IpAddr,
     whom: To,
+    whom: To,
     transport: Transport,
     places: Places,
 }
@@ -239,9 +240,12 @@ impl ConversationPermit {
 
     fn socket(&self, interface: &str, kind: Type, protocol: Protocol) -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(self.to), kind, Some(protocol))?;
-        // Where it may not be said, the source address chooses alone.
-        let _ = socket.bind_device(Some(interface.as_bytes()));
-        socket.bind(&SocketAddr::new(self.source, 0).into())?;
+        // The collector is no part of the swept link: the machine's own route leads there.
+        if self.whom == To::Target {
+            // Where it may not be said, the source address chooses alone.
+            let _ = socket.bind_device(Some(interface.as_bytes()));
+            socket.bind(&SocketAddr::new(self.source, 0).into())?;
+        }
         Ok(socket)
     }
 }

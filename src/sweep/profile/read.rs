@@ -343,6 +343,10 @@ impl Reading<'_> {
             self.fault(url.span(), "egress.collector.url", url.get_ref(), FaultKind::CollectorUrl);
             return None;
         };
+        if collector.pin.is_none() && collector.authority.is_none() {
+            // By what else would it be known?
+            self.fault(collector.url.span(), "egress.collector.pin", "", FaultKind::Pin);
+        }
         Some(Collector { address, token, pin, identity, authority })
     }
 
