@@ -154,7 +154,7 @@ pub(super) fn leave(
         Err(refusal) => return Leave::Refused(refusal),
     };
     let (address, frames) = (wanted.to.ip(), wanted.frames.max(LEAST));
-    match pace.room(now, &[address], frames - 1) {
+    match pace.room_to_talk(now, address, frames) {
         Room::Now => {}
         Room::Later(wait, _) => return Leave::Later(wait),
         Room::Never(_) => return Leave::Refused(Refusal::Ceiling),
