@@ -290,6 +290,7 @@ impl Net {
         let request = Request { step, canary: canary.parse().unwrap(), zone: Some(ZONE), token };
         let outcome = proxy::ask(&mut conversation, &request);
         let sent = conversation.segments_sent().unwrap();
+        eprintln!("{} at {port}: {sent} segments", step.carrier);
         let observed = observed(&outcome, token);
         (outcome, observed, sent)
     }
@@ -538,6 +539,7 @@ fn unbound_is_asked_by_tls_under_any_certificate() {
     let outcome = dns::ask_by_tls(&mut conversation, [10, 20, 1, 7].into(), &question);
     assert_eq!(observed(&outcome, token), ip(DEV), "{outcome:?}");
     let sent = conversation.segments_sent().unwrap();
+    eprintln!("dns-tls: {sent} segments");
     assert!(sent <= FRAMES, "{sent} segments");
     // By UDP on its port 53 it recurses as well.
     let token = net.token(Carrier::DnsUdp, V4, 53);
