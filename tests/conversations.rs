@@ -290,6 +290,7 @@ impl Net {
         let request = Request { step, canary: canary.parse().unwrap(), zone: Some(ZONE), token };
         let outcome = proxy::ask(&mut conversation, &request);
         let sent = conversation.segments_sent().unwrap();
+        eprintln!("{} at {port}: {sent} segments", step.carrier);
         let observed = observed(&outcome, token);
         (outcome, observed, sent)
     }
@@ -538,6 +539,7 @@ fn unbound_is_asked_by_tls_under_any_certificate() {
     let outcome = dns::ask_by_tls(&mut conversation, [10, 20, 1, 7].into(), &question);
     assert_eq!(observed(&outcome, token), ip(DEV), "{outcome:?}");
     let sent = conversation.segments_sent().unwrap();
+    eprintln!("dns-tls: {sent} segments");
     assert!(sent <= FRAMES, "{sent} segments");
     // By UDP on its port 53 it recurses as well.
     let token = net.token(Carrier::DnsUdp, V4, 53);
@@ -725,5 +727,75 @@ fn a_conversation_leaves_from_the_vantages_own_address() {
             && socket.recv_from(&mut [0; 100]).is_ok()
         {}
         socket.set_read_timeout(None).unwrap();
+    }
+}
+
+/// Resolvers and gateways that answer without end, from elsewhere, or point elsewhere.
+#[test]
+fn noise_by_udp_and_descriptions_without_end_cost_bounded_time() {
+    if !can_run(&[]) {
+        return;
+    }
+    let patience = Patience {
+        connect: Duration::from_secs(1),
+        turn: Duration::from_secs(1),
+        whole: Duration::from_secs(4),
+    };
+    let mut net = Net::lay();
+    let noisy = net.inside("d", || UdpSocket::bind("10.20.1.7:53").unwrap());
+    let elsewhere = net.inside("d", || UdpSocket::bind("10.20.1.7:54").unwrap());
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = noisy.recv_from(&mut buffer) {
+            // The right answer from the wrong port, and junk from the right one for two seconds.
+            if let Some(answer) = name(&buffer[..length], from.ip()) {
+                let _ = elsewhere.send_to(&answer, from);
+            }
+            let until = Instant::now() + Duration::from_secs(2);
+            while Instant::now() < until {
+                let _ = noisy.send_to(&[0xff; 400], from);
+            }
+        }
+    });
+    let token = net.token(Carrier::DnsUdp, V4, 53);
+    let question = Question::new(token, ZONE).unwrap();
+    let began = Instant::now();
+    let outcome = dns::ask_by_udp(&mut net.datagrams(53, patience), &question);
+    assert_eq!(outcome, Outcome::Silent);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    let ssdp = net.inside("d", || UdpSocket::bind("10.20.1.7:1900").unwrap());
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((_, from)) = ssdp.recv_from(&mut buffer) {
+            for at in ["192.0.2.1:80", "10.20.1.5:80", "10.20.1.7:5000", "10.20.1.7:5001"] {
+                let answer = format!("HTTP/1.1 200 OK\r\nLOCATION: http://{at}/x\r\n\r\n");
+                let _ = ssdp.send_to(answer.as_bytes(), from);
+            }
+        }
+    });
+    let began = Instant::now();
+    let locations = port_mapping::search(&mut net.datagrams(1900, patience)).unwrap();
+    let ports: Vec<u16> = locations.iter().map(|location| location.at.port()).collect();
+    assert_eq!(ports, [5000, 5001]);
+    assert!(locations.iter().all(|location| location.at.ip() == IpAddr::from([10, 20, 1, 7])));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    net.serve(5000, |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(b"<device><deviceList>").is_ok() {}
+    });
+    net.serve(5001, |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while stream.write_all(b"1\r\n<\r\n").is_ok() {
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    for location in &locations {
+        let began = Instant::now();
+        let permit = net.permit(location.at, Transport::Tcp);
+        let conversation = net.inside("s", || permit.connect("s0", patience).unwrap());
+        assert_eq!(port_mapping::describe(conversation, location), []);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }
