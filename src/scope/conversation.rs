@@ -138,7 +138,6 @@ pub struct ConversationPermit {
     to: SocketAddr,
     source: IpAddr,
     whom: To,
-    whom: To,
     transport: Transport,
     places: Places,
 }
