@@ -287,6 +287,7 @@ pub struct Conductor<'a> {
     /// Drawn from the sweep's key: nobody can expect the ghosts.
     seed: u64,
     ways: egress::Ways,
+    witness_log: receipts::WitnessLog,
     /// What was wrong with the receipts at the last look: code and text.
     witness_faults: BTreeSet<(String, String)>,
     /// What was wrong with single receipts, by kind.

@@ -1,6 +1,7 @@
 //! Opening a sweep: links first, then the record, then the capabilities go; foreign bytes are read last.
 
 use super::egress::Ways;
+use super::receipts::WitnessLog;
 use super::*;
 use crate::egress::token::EgressKey;
 
@@ -99,6 +100,7 @@ impl<'a> Conductor<'a> {
             };
             tape.record_with(recorder.map_err(at(path))?);
         }
+        let witness_log = WitnessLog::open(orders.profile.egress.witness_log.as_ref());
         privilege::drop_for(&orders.out)?;
 
         let tape = Arc::new(Mutex::new(tape));
@@ -140,6 +142,7 @@ impl<'a> Conductor<'a> {
             dhcp_until: Duration::ZERO,
             seed: seed.unwrap_or_default(),
             ways,
+            witness_log,
             witness_faults: BTreeSet::new(),
             witness_remarks: BTreeMap::new(),
             _held: held,

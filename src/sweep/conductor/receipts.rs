@@ -1,5 +1,7 @@
 //! What the collector saw: fetched from it, or read in its log, and held against what was sent.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::mpsc;
 
 use super::egress::AFTER_LAST;
@@ -32,7 +34,7 @@ impl Conductor<'_> {
         self.witness_remarks.clear();
         let mut text = String::new();
         if let Some(path) = &self.orders.profile.egress.witness_log {
-            match read_log(path) {
+            match self.witness_log.read(path) {
                 Ok(log) => self.take_receipts(&log),
                 Err(cause) => {
                     text = format!("{path}: {cause}");
@@ -154,10 +156,30 @@ fn code(fault: &FetchError) -> &'static str {
     }
 }
 
-/// A collector's log, as far as it is read.
-fn read_log(path: &str) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut octets = Vec::new();
-    std::fs::File::open(path)?.take(MOST_OCTETS as u64).read_to_end(&mut octets)?;
-    Ok(String::from_utf8_lossy(&octets).into_owned())
+/// A collector's log, with the part that was rotated away last. It is the collector's, who runs as somebody else: it is
+/// opened while we still may.
+#[derive(Debug, Default)]
+pub(super) struct WitnessLog {
+    open: Vec<File>,
+}
+
+impl WitnessLog {
+    pub(super) fn open(path: Option<&String>) -> WitnessLog {
+        let names = path.into_iter().flat_map(|path| [format!("{path}.1"), path.clone()]);
+        WitnessLog { open: names.filter_map(|name| File::open(name).ok()).collect() }
+    }
+
+    /// All of it, oldest first. Where there was no log at the start there may be one by now.
+    fn read(&mut self, path: &str) -> std::io::Result<String> {
+        if self.open.is_empty() {
+            self.open.push(File::open(path)?);
+        }
+        let mut octets = Vec::new();
+        for file in &mut self.open {
+            file.seek(SeekFrom::Start(0))?;
+            let left = MOST_OCTETS.saturating_sub(octets.len());
+            file.take(left as u64).read_to_end(&mut octets)?;
+        }
+        Ok(String::from_utf8_lossy(&octets).into_owned())
+    }
 }
