@@ -8,6 +8,7 @@
 
 mod conduct;
 mod evidence;
+mod exits;
 mod fence;
 mod raised;
 mod rules;

@@ -1,12 +1,12 @@
 //! Every rule fires on what was planted for it, and on nothing else.
 //!
 //! `town`, `county` and `crossing` hold violations of the rules beside decoys that nearly break
-//! them; in `quiet` everything is as the registry says.
+//! them, `exits` the ways out; in `quiet` everything is as the registry says.
 
 use crate::raised::privileged;
 use crate::swept::{assert_as_planted, swept};
 
-const ALL: [&str; 4] = ["town", "county", "crossing", "quiet"];
+const ALL: [&str; 5] = ["town", "county", "crossing", "quiet", "exits"];
 
 fn fires(rule: &str) {
     if !privileged() {
@@ -90,6 +90,21 @@ fn filing_expired() {
 #[test]
 fn registered_asset_absent() {
     fires("registered-asset-absent");
+}
+
+#[test]
+fn unregistered_egress() {
+    fires("unregistered-egress");
+}
+
+#[test]
+fn egress_mismatch() {
+    fires("egress-mismatch");
+}
+
+#[test]
+fn egress_filing_expired() {
+    fires("egress-filing-expired");
 }
 
 #[test]
