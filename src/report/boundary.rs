@@ -308,9 +308,6 @@ fn sentences(view: &View<'_>, row: &Coverage, place: &str) -> String {
         }
         () => view.say_with("report-boundary-not-shown", &[place()]),
     }];
-    if !void.is_empty() {
-        said.push(view.say_with("report-boundary-void", &[methods(&void)]));
-    }
     let reasons: Vec<String> = row
         .why_not
         .iter()
@@ -318,7 +315,12 @@ fn sentences(view: &View<'_>, row: &Coverage, place: &str) -> String {
         .filter(|line| line.split(": ").next().is_some_and(is_egress))
         .map(shown)
         .collect();
-    if !reasons.is_empty() && count == 0 {
+    // Its reason says more, where there is one.
+    let told = |method: &&str| reasons.iter().any(|line| line.starts_with(*method));
+    if !void.iter().all(told) {
+        said.push(view.say_with("report-boundary-void", &[methods(&void)]));
+    }
+    if !reasons.is_empty() {
         let list = reasons.join("; ");
         said.push(view.say_with("report-boundary-reasons", &[("reasons", list.into())]));
     }
