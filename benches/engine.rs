@@ -217,6 +217,7 @@ fn pace(c: &mut Criterion) {
         risk: Risk::LINK_WIDE,
         window: None,
         canaries: vec![ip("198.51.100.10")],
+        collector: None,
         vantages: vec![vantage()],
     };
     let guard = Guard::new(rules, Timestamp::UNIX_EPOCH);

@@ -541,6 +541,7 @@ impl Bench {
             risk: Risk::LINK_WIDE,
             window: None,
             canaries: vec![],
+            collector: None,
             vantages: vec![vantage.clone()],
         };
         change(&mut rules);

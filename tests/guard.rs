@@ -135,6 +135,7 @@ impl Plain {
             risk: Risk::new(self.risk).unwrap(),
             window: None,
             canaries: self.canaries.iter().copied().map(address).collect(),
+            collector: None,
             vantages: vec![Vantage {
                 id: VantageId(0),
                 mac: Mac([2, 0, 0, 0, 0, 1]),
@@ -408,7 +409,7 @@ mod frames {
     use jiebei::link::{LinkError, Transmit};
     use jiebei::net::special;
     use jiebei::scope::ceilings::Ceiling;
-    use jiebei::scope::{Ceilings, Fence, Submission};
+    use jiebei::scope::{Ceilings, Fence, Leave, Submission, To, Transport, Wanted};
     use jiebei::wire::tcp::TcpSegment;
     use jiebei::wire::{Protocol, build, icmp, tcp};
 
@@ -459,6 +460,7 @@ mod frames {
             risk,
             window: None,
             canaries: vec![ip("198.51.100.10")],
+            collector: None,
             vantages: vec![Vantage {
                 id: V,
                 mac: OURS,
@@ -873,6 +875,132 @@ mod frames {
         }
     }
 
+    fn wanted(to: &str, frames: u32) -> Wanted {
+        Wanted {
+            to: to.parse().unwrap(),
+            whom: To::Target,
+            transport: Transport::Tcp,
+            vantage: V,
+            mac: Mac::ZERO,
+            frames,
+        }
+    }
+
+    #[test]
+    fn a_conversation_needs_the_leave_that_a_frame_needs() {
+        let collector: std::net::SocketAddr = "203.0.113.10:8443".parse().unwrap();
+        let made = |risk, window| {
+            let rules = Rules { collector: Some(collector), window, ..rules(risk) };
+            Fence::new(Guard::new(rules, Timestamp::UNIX_EPOCH), Ceilings::default())
+        };
+        let mut now = Duration::ZERO;
+        let mut asked = |fence: &mut Fence, wanted: &Wanted| {
+            now += Duration::from_secs(2);
+            match fence.converse(wanted, now) {
+                Leave::Now(permit) => Ok(permit.source()),
+                Leave::Later(_) => panic!("nothing was sent for two seconds"),
+                Leave::Refused(refusal) => Err(refusal),
+            }
+        };
+        let mut fence = made(Risk::UNICAST, None);
+        for (to, expected) in [
+            ("10.20.1.7:3128", Ok(ip("10.20.1.5"))),
+            ("10.20.9.7:3128", Ok(ip("10.20.1.5"))),
+            ("[fd20::7]:3128", Ok(ip("fd20::5"))),
+            ("[fe80::7]:3128", Ok(ip("fe80::5"))),
+            ("10.20.1.66:3128", Err(Refusal::Excluded)),
+            ("[fd20::66]:3128", Err(Refusal::Excluded)),
+            ("10.20.1.81:3128", Err(Refusal::ObserveOnly)),
+            ("192.0.2.1:3128", Err(Refusal::OutsideScope)),
+            ("198.51.100.10:443", Err(Refusal::Canary)),
+            ("203.0.113.10:8443", Err(Refusal::OutsideScope)),
+            ("10.20.1.5:3128", Err(Refusal::Own)),
+            ("10.20.1.255:3128", Err(Refusal::NotAHost)),
+        ] {
+            assert_eq!(asked(&mut fence, &wanted(to, 12)), expected, "{to}");
+        }
+        // The collector's address for receipts, and no other port and no other address.
+        for (to, expected) in [
+            ("203.0.113.10:8443", Ok(ip("10.20.1.5"))),
+            ("203.0.113.10:443", Err(Refusal::NotTheCollector)),
+            ("198.51.100.10:8443", Err(Refusal::NotTheCollector)),
+            ("10.20.1.7:8443", Err(Refusal::NotTheCollector)),
+        ] {
+            let wanted = Wanted { whom: To::Collector, ..wanted(to, 12) };
+            assert_eq!(asked(&mut fence, &wanted), expected, "{to}");
+        }
+        // Under a station's other address.
+        let macs = build::Macs { source: THEIRS, destination: Mac::BROADCAST };
+        fence.hear(&build::arp_request(macs, v4("10.20.1.66"), v4("10.20.1.1")));
+        let twin = Wanted { mac: THEIRS, ..wanted("10.20.1.7:3128", 12) };
+        assert_eq!(asked(&mut fence, &twin), Err(Refusal::ExcludedMac));
+        assert_eq!(fence.counts().refused[&Refusal::NotTheCollector], 3);
+
+        let mut passive = made(Risk::PASSIVE, None);
+        let target = wanted("10.20.1.7:3128", 12);
+        assert_eq!(asked(&mut passive, &target), Err(Refusal::Risk));
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let mut closed = made(Risk::UNICAST, Some((second(1000), second(2000))));
+        assert_eq!(asked(&mut closed, &target), Err(Refusal::Window));
+        let mut low = made(Risk::UNICAST, None);
+        assert_eq!(asked(&mut low, &wanted("10.20.1.7:80", 41)), Err(Refusal::Ceiling));
+    }
+
+    /// Conversations that send when it is worst, among frames as fast as the fence lets them go.
+    #[test]
+    fn no_second_holds_more_than_the_ceilings_with_conversations_either() {
+        const FRAMES: u32 = 12;
+        for (packets_per_second, per_target, hosts, seed) in
+            [(100, 40, 3, 1), (1000, 40, 5, 2), (1000, 24, 40, 3), (60, 60, 1, 4), (400, 12, 9, 5)]
+        {
+            let ceilings = Ceilings { packets_per_second, per_target };
+            let (mut fence, _) = fence(Risk::UNICAST, ceilings);
+            let mut dice = Dice(seed);
+            let mut events: Vec<(Duration, u64)> = Vec::new();
+            // Each with its end, its host, and the permit that holds its places.
+            let mut going = Vec::new();
+            let mut had = 0;
+            for millis in 0..8_000 {
+                let now = Duration::from_millis(millis);
+                going.retain(|(end, _, _)| *end > now);
+                let host = 1 + dice.below(hosts);
+                let host_name = format!("10.20.1.{}", 100 + host);
+                // Every other while only conversations are begun, or they would find no room.
+                if millis / 500 % 2 == 0 {
+                    let wanted = wanted(&format!("{host_name}:3128"), FRAMES);
+                    if let Leave::Now(permit) = fence.converse(&wanted, now) {
+                        had += 1;
+                        let life = 1 + dice.below(3_000);
+                        let mut at = millis + dice.below(life);
+                        while at < millis + life {
+                            let burst = (Duration::from_millis(at), host);
+                            events.extend(std::iter::repeat_n(burst, FRAMES as usize));
+                            at += 1_000 + dice.below(300);
+                        }
+                        going.push((Duration::from_millis(millis + life), host, permit));
+                    }
+                } else {
+                    let target = fence.guard().admit(ip(&host_name), V, Class::Ordinary).unwrap();
+                    let ping = echo(to(THEIRS), "10.20.1.5", &host_name, 64);
+                    while let Submission::Sent = fence.submit(&target, &ping, now) {
+                        events.push((now, host));
+                    }
+                }
+            }
+            events.sort_unstable();
+            let times: Vec<_> = events.iter().map(|(at, _)| *at).collect();
+            let most = most_in_a_second(&times);
+            assert!(most <= packets_per_second as usize, "{ceilings:?}: {most}");
+            for host in 1..=hosts {
+                let times: Vec<_> =
+                    events.iter().filter(|(_, of)| *of == host).map(|(at, _)| *at).collect();
+                let most = most_in_a_second(&times);
+                assert!(most <= per_target as usize, "{ceilings:?} host {host}: {most}");
+            }
+            assert!(had > 8 && events.len() > 300, "{ceilings:?}: {had} of {}", events.len());
+        }
+    }
+
     #[test]
     fn into_silence_a_sweep_of_syns_keeps_four_fifths_of_the_ceiling() {
         for packets_per_second in [1000, 4000, 20_000] {
@@ -894,5 +1022,106 @@ mod frames {
             burst += 1;
         }
         assert!(burst <= 40, "{burst}");
+    }
+
+    /// Datagrams, echoes and segments of both families, from any source to any destination.
+    fn any_packet(dice: &mut Dice, source: IpAddr, destination: IpAddr) -> Option<Vec<u8>> {
+        let macs = to(THEIRS);
+        match dice.below(4) {
+            0 => build::udp_datagram(macs, (source, 40_000), (destination, 123), 64, b"question"),
+            1 => {
+                let echo = icmp::Echo { identifier: 1, sequence: 1, data: &[7; 16] };
+                match (source, destination) {
+                    (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                        Some(build::echo_request(macs, source, destination, 64, echo))
+                    }
+                    (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                        Some(build::echo_request_v6(macs, source, destination, 64, echo))
+                    }
+                    _ => None,
+                }
+            }
+            _ => {
+                let flags = [tcp::SYN, tcp::RST, tcp::ACK, tcp::SYN | tcp::ACK];
+                let segment = TcpSegment {
+                    source: 40_000,
+                    destination: 9,
+                    sequence: 1,
+                    acknowledgement: 0,
+                    flags: flags[dice.below(4) as usize],
+                    window: 1024,
+                    options: &[],
+                    payload: &[],
+                };
+                build::tcp_segment(macs, source, destination, 64, &segment)
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_source_leaves_at_risk_3_alone_and_is_a_canary() {
+        let mut dice = Dice(77);
+        let addresses: Vec<IpAddr> = [
+            "10.20.1.5",
+            "10.20.1.7",
+            "10.20.1.66",
+            "10.20.1.81",
+            "10.99.0.1",
+            "198.51.100.10",
+            "198.51.100.11",
+            "2001:db8:ffff::10",
+            "fd20::5",
+            "fd20::7",
+            "fd20::66",
+        ]
+        .map(ip)
+        .to_vec();
+        let (mut foreign, mut refused) = (0, 0);
+        for round in 0..40_000u64 {
+            let risk = [Risk::UNICAST, Risk::LINK_WIDE, Risk::SPOOFED][dice.below(3) as usize];
+            let mut rules = rules(risk);
+            rules.canaries.push(ip("2001:db8:ffff::10"));
+            let canaries = rules.canaries.clone();
+            let mut fence = Fence::new(
+                Guard::new(rules, Timestamp::UNIX_EPOCH),
+                Ceilings { packets_per_second: 1000, per_target: 40 },
+            );
+            let kept = Kept::default();
+            fence.add_link(V, Box::new(kept.clone()));
+            let pick = |dice: &mut Dice| addresses[dice.below(addresses.len() as u64) as usize];
+            let (source, destination) = (pick(&mut dice), pick(&mut dice));
+            // Mostly what its source says, or little would pass.
+            let other = pick(&mut dice);
+            let canary = if dice.below(4) > 0 { source } else { pick(&mut dice) };
+            let Some(frame) = any_packet(&mut dice, source, destination) else { continue };
+            let now = Duration::from_millis(round);
+            // By every permit that the guard gives for what may be meant.
+            if let Ok(permit) = fence.guard().admit(destination, V, Class::Ordinary) {
+                fence.submit(&permit, &frame, now);
+            }
+            if let Ok(permit) = fence.guard().admit_steered(other, THEIRS, destination, V) {
+                fence.submit(&permit, &frame, now);
+            }
+            if let Ok(permit) = fence.guard().admit_link_wide(V) {
+                fence.submit(&permit, &frame, now);
+            }
+            match fence.guard().admit_spoofed(destination, canary, V) {
+                Ok(permit) => {
+                    assert_eq!(risk, Risk::SPOOFED);
+                    fence.submit(&permit, &frame, now);
+                }
+                Err(_) => refused += 1,
+            }
+            let own = [ip("10.20.1.5"), ip("fd20::5")];
+            let sent = kept.0.lock().unwrap();
+            if !sent.is_empty() && !own.contains(&source) {
+                foreign += 1;
+                assert_eq!(risk, Risk::SPOOFED, "{source} to {destination}");
+                assert!(canaries.contains(&source), "{source} to {destination}");
+                let asked = [ip("10.20.1.7"), ip("fd20::7")];
+                assert!(asked.contains(&destination), "{destination}");
+            }
+        }
+        assert!(foreign > 100 && refused > 1_000, "{foreign} {refused}");
     }
 }

@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scan",
             "passive",
             "registry",
+            "egress",
             "inventory",
             "audit",
             "egress",
@@ -47,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "observe",
             "scan",
             "registry",
+            "egress",
             "inventory",
             "audit",
             "egress",
@@ -192,6 +194,19 @@ fn only_the_fence_holds_a_sending_half() {
                 assert!(!code.contains("Transmit"), "{}", file.display());
                 assert!(!code.contains(".queue("), "{}", file.display());
             }
+        }
+    }
+}
+
+/// Who talks to a device has a permit. The collector listens on the internet side and is no part of a sweep.
+#[test]
+fn only_a_permit_opens_a_socket() {
+    for (file, code) in rooms().into_values().flatten() {
+        // The source ports of a sweep are kept from others by sockets that never send.
+        let allowed = ["scope", "egress/witness", "scan/source_ports.rs"];
+        let allowed = allowed.iter().any(|place| file.starts_with(place));
+        for word in ["TcpStream::connect", "TcpSocket::new", "UdpSocket::bind", "Socket::new("] {
+            assert!(allowed || !code.contains(word), "{}: {word}", file.display());
         }
     }
 }

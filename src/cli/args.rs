@@ -44,6 +44,7 @@ pub enum Command {
     Report(ReportArguments),
     Registry(RegistryArguments),
     Profile(ProfileArguments),
+    Collector(CollectorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
@@ -205,6 +206,70 @@ pub enum ProfileCommand {
         #[arg(long, value_name = "env:NAME|file:PATH")]
         key: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct CollectorArguments {
+    #[command(subcommand)]
+    pub command: CollectorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CollectorCommand {
+    Run(Box<CollectorRun>),
+    Keygen {
+        #[arg(long)]
+        signing: bool,
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    Export(CollectorExport),
+}
+
+#[derive(Debug, Args)]
+pub struct CollectorRun {
+    #[arg(long, value_name = "IF")]
+    pub interface: String,
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub key: String,
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub log: Option<PathBuf>,
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    #[arg(long, value_name = "env:NAME|file:PATH", requires = "listen")]
+    pub token: Option<String>,
+    #[arg(long, value_name = "PEM", requires = "certificate_key")]
+    pub certificate: Option<PathBuf>,
+    #[arg(long, value_name = "PEM", requires = "certificate")]
+    pub certificate_key: Option<PathBuf>,
+    #[arg(long, value_name = "PEM", requires = "listen")]
+    pub client_authority: Option<PathBuf>,
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub signing_key: Option<String>,
+    #[arg(long, value_name = "MIB")]
+    pub keep: Option<u64>,
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CollectorExport {
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub key: String,
+    #[arg(long, value_name = "ID")]
+    pub sweep: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = super::collector::moment)]
+    pub since: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "HEX")]
+    pub verify_key: Option<String>,
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub signing_key: Option<String>,
+    #[arg(long, value_name = "FILE|-")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,14 @@ impl Conduct {
         }
     }
 
+    /// A remark of a program that runs on its own: in the log where logs are wanted as JSON, else as [`Self::tell`].
+    pub fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Json => tracing::warn!("{text}"),
+            LogFormat::Text => self.tell(text),
+        }
+    }
+
     /// A line of what was asked for, on stdout. Who closed the pipe has read enough.
     pub fn put(&self, line: impl std::fmt::Display) -> Result<(), Failure> {
         match writeln!(anstream::stdout(), "{line}") {

@@ -4,6 +4,7 @@
 
 mod args;
 mod audit;
+mod collector;
 mod conduct;
 mod explain;
 mod failure;
@@ -59,6 +60,7 @@ fn run(conduct: &Conduct, command: args::Command) -> Result<Exit, Failure> {
         Command::Report(arguments) => report::run(conduct, arguments),
         Command::Registry(arguments) => registry::run(conduct, arguments),
         Command::Profile(arguments) => profile::run(conduct, arguments),
+        Command::Collector(arguments) => collector::run(conduct, arguments),
         Command::Explain(arguments) => explain::run(conduct, arguments),
         Command::Completions(arguments) => manual::completions(conduct, arguments),
         Command::Man(arguments) => manual::man(conduct, arguments),

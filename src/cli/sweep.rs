@@ -10,6 +10,7 @@ use super::args::{OutputFormat, SweepArguments};
 use super::progress::{TerminalReporter, pass_name, stop_on_signals};
 use super::{Conduct, Exit, Failure, profile as profiles, registry as registries, summary};
 use crate::audit::Regulation;
+use crate::egress::token::EgressKey;
 use crate::inventory::Context;
 use crate::link::{LinkError, privilege};
 use crate::net::{AddressSet, Prefix};
@@ -21,7 +22,8 @@ use crate::sweep::plan::Plan;
 use crate::sweep::profile::{PortList, Profile, Ranking};
 use crate::sweep::record::{Record, RecordError};
 use crate::sweep::{
-    self, Case, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock, vantage,
+    self, Case, EgressOrders, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock,
+    vantage,
 };
 
 pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure> {
@@ -55,6 +57,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
         scope_is_targets: loaded.is_none(),
         notices: loaded.as_ref().map(|l| warnings(conduct, l)).unwrap_or_default(),
         registry,
+        egress: egress_orders(conduct, &profile)?,
         profile,
     };
     check_unit(conduct, &orders)?;
@@ -83,6 +86,20 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
     reporter.finish();
     let swept = swept.map_err(|fault| fault_of_sweep(conduct, &fault))?;
     finish(conduct, &arguments, &orders, &regulation, swept)
+}
+
+/// The egress key and what else is secret, read while it may be.
+fn egress_orders(conduct: &Conduct, profile: &Profile) -> Result<EgressOrders, Failure> {
+    let key = profile.egress.key.as_ref().map(|reference| {
+        let refuse = |cause: String| {
+            let arguments = [("where", reference.to_string().into()), ("cause", cause.into())];
+            Failure::usage(conduct.say("cli-egress-key", &arguments))
+        };
+        let secret = reference.resolve().map_err(|fault| refuse(fault.to_string()))?;
+        let text = std::str::from_utf8(secret.reveal()).unwrap_or_default();
+        EgressKey::from_hex(text).map_err(|fault| refuse(fault.to_string()))
+    });
+    Ok(EgressOrders { key: key.transpose()? })
 }
 
 /// The registry as one JSON text, for the record.

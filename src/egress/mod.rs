@@ -6,6 +6,17 @@
 //! and the key tells which receipt is of which probe, and what is forged, replayed, late or somebody
 //! else's ([`ledger`]).
 
+pub mod dns;
+pub mod field;
+mod http1;
 pub mod ledger;
+pub mod next_hop;
+mod outcome;
+pub mod port_mapping;
+pub mod proxy;
 pub mod receipt;
+pub mod spoofed_source;
 pub mod token;
+pub mod witness;
+
+pub use outcome::Outcome;

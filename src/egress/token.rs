@@ -31,6 +31,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 use siphasher::sip::SipHasher24;
 use thiserror::Error;
 
@@ -57,6 +58,10 @@ pub struct EgressKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an egress key is 64 hexadecimal digits, as `jiebei collector keygen` prints them")]
 pub struct BadKey;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the system gave no randomness")]
+pub struct NoRandomness;
 
 /// A token of one carrier: its bits, in the low end of the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,6 +113,13 @@ impl EgressKey {
             proof: key("jiebei egress proof"),
             seal: SipHasher24::new_with_keys(number(seal.as_ref(), 0), number(seal.as_ref(), 8)),
         }
+    }
+
+    /// From the system's randomness.
+    pub fn random() -> Result<EgressKey, NoRandomness> {
+        let mut octets = [0; 32];
+        SystemRandom::new().fill(&mut octets).map_err(|_| NoRandomness)?;
+        Ok(EgressKey::from_bytes(octets))
     }
 
     /// 64 hexadecimal digits; white space around them does not matter.
@@ -286,7 +298,7 @@ fn binding(sweep: &str, vantage: VantageId, probe: &EgressProbe) -> Vec<u8> {
     input.extend_from_slice(sweep.as_bytes());
     input.extend_from_slice(&probe.number.to_be_bytes());
     input.extend_from_slice(&[probe.method as u8, code(probe.carrier)]);
-    for address in [probe.target, probe.source, probe.canary] {
+    for address in [probe.target, probe.asked_from, probe.canary] {
         input.extend_from_slice(&octets(address));
     }
     input.extend_from_slice(&probe.mac.0);
@@ -335,7 +347,7 @@ mod tests {
             carrier,
             target: [10, 20, 1, 7].into(),
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: [10, 20, 1, 5].into(),
+            asked_from: [10, 20, 1, 5].into(),
             canary: [198, 51, 100, 10].into(),
             port: 443,
             hop_limit: 64,
@@ -388,7 +400,7 @@ mod tests {
                 EgressProbe { method: EgressMethod::Ipv6, ..base.clone() },
                 EgressProbe { target: [10, 20, 1, 8].into(), ..base.clone() },
                 EgressProbe { mac: Mac([2, 0, 0, 0, 0, 8]), ..base.clone() },
-                EgressProbe { source: [10, 20, 1, 6].into(), ..base.clone() },
+                EgressProbe { asked_from: [10, 20, 1, 6].into(), ..base.clone() },
                 EgressProbe { canary: [198, 51, 100, 11].into(), ..base.clone() },
                 EgressProbe { port: 80, ..base.clone() },
                 EgressProbe { hop_limit: 63, ..base.clone() },

@@ -294,7 +294,7 @@ fn sighting(
     id: ObservationId,
 ) -> Sighting {
     let sender = match probe.method {
-        EgressMethod::NextHop | EgressMethod::Ipv6 => Some(probe.source),
+        EgressMethod::NextHop | EgressMethod::Ipv6 => Some(probe.asked_from),
         EgressMethod::SpoofedSource => Some(probe.target),
         _ => None,
     };

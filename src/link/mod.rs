@@ -15,6 +15,7 @@ pub mod capture;
 mod error;
 mod filter;
 pub mod interfaces;
+pub mod listener;
 mod netlink;
 #[cfg(feature = "pnet-io")]
 mod portable;
@@ -23,7 +24,8 @@ mod ring;
 pub mod sys;
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,6 +34,12 @@ use thiserror::Error;
 
 pub use error::LinkError;
 pub use filter::Filter;
+
+/// Segments that a TCP connection of the kernel's sent so far: its SYN, data, acknowledgements and
+/// retransmissions.
+pub fn segments_sent(connection: impl AsFd) -> io::Result<u32> {
+    sys::tcp::segments_sent(connection)
+}
 
 /// By which means frames go in and out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

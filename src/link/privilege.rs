@@ -23,6 +23,10 @@ pub enum PrivilegeError {
     Folder(io::Error),
     #[error("the output folder's owner cannot be become: {0}")]
     Become(io::Error),
+    #[error("there is no user {0}")]
+    NoSuchUser(String),
+    #[error("the list of users cannot be read: {0}")]
+    Users(io::Error),
 }
 
 /// Whether this thread may open packet sockets.
@@ -71,6 +75,33 @@ pub fn drop_for(folder: &Path) -> Result<(), PrivilegeError> {
             super::sys::process::become_user(metadata.uid(), metadata.gid())
                 .map_err(PrivilegeError::Become)?;
         }
+    }
+    drop_all()
+}
+
+/// Whether we are root, and may become another.
+pub fn is_root() -> bool {
+    super::sys::process::effective_user() == 0
+}
+
+/// The ids of a user of this machine, by `/etc/passwd` (passwd(5)).
+pub fn user(name: &str) -> Result<Owner, PrivilegeError> {
+    let users = std::fs::read_to_string("/etc/passwd").map_err(PrivilegeError::Users)?;
+    users
+        .lines()
+        .find_map(|line| {
+            let mut cells = line.split(':');
+            let is_named = cells.next() == Some(name);
+            let ids = (cells.nth(1)?.parse().ok()?, cells.next()?.parse().ok()?);
+            is_named.then_some(Owner { uid: ids.0, gid: ids.1 })
+        })
+        .ok_or_else(|| PrivilegeError::NoSuchUser(name.chars().take(64).collect()))
+}
+
+/// Becomes this user, where we are root, and gives up every capability.
+pub fn become_and_drop(user: Owner) -> Result<(), PrivilegeError> {
+    if is_root() {
+        super::sys::process::become_user(user.uid, user.gid).map_err(PrivilegeError::Become)?;
     }
     drop_all()
 }

@@ -185,7 +185,7 @@ pub struct EgressProbe {
     /// The target's MAC; [`Mac::ZERO`] where it is beyond a router or a kernel resolved it.
     pub mac: Mac,
     /// The address it asks from: an own one, or the canary.
-    pub source: IpAddr,
+    pub asked_from: IpAddr,
     pub canary: IpAddr,
     /// The port asked: of the target or, steered, of the canary. Zero where there is none.
     pub port: u16,
@@ -229,7 +229,7 @@ pub struct EgressReceipt {
     /// The hop limit with which it arrived at the collector; zero where it is not known.
     pub hop_limit: u8,
     /// When the collector saw it, by its own clock.
-    pub at: Option<Timestamp>,
+    pub seen_at: Option<Timestamp>,
     /// The receipt's number in the collector's log.
     pub entry: Option<u64>,
     /// The chain value of that entry, hex: what finds it again in the collector's log.
@@ -325,4 +325,75 @@ pub struct EgressAsked {
     pub asked: u64,
     /// `None` where it ran.
     pub not_run: Option<NotRun>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Fact, Observation, Source, VantageId};
+    use super::*;
+
+    /// A fact's fields stand beside the observation's own: none may have the name of one.
+    #[test]
+    fn every_fact_goes_through_json_beside_its_observation() {
+        let at: Timestamp = "2026-11-25T01:00:00Z".parse().unwrap();
+        let ip: IpAddr = [10, 20, 1, 7].into();
+        let facts = [
+            Fact::EgressProbe(EgressProbe {
+                number: 7,
+                method: EgressMethod::NextHop,
+                carrier: Carrier::IcmpEcho,
+                target: ip,
+                mac: Mac([2, 0, 0, 0, 0, 7]),
+                asked_from: [10, 20, 1, 5].into(),
+                canary: [198, 51, 100, 10].into(),
+                port: 443,
+                hop_limit: 64,
+                round: 1,
+                sent_at: at,
+                redrawn: 1,
+            }),
+            Fact::EgressReceipt(EgressReceipt {
+                probe: 7,
+                seen_by: SeenBy::Collector,
+                observed: Some([203, 0, 113, 7].into()),
+                observed_port: 4,
+                hop_limit: 61,
+                seen_at: Some(at),
+                entry: Some(9),
+                chain: Some("00".into()),
+            }),
+            Fact::ExternalAddress(ExternalAddress {
+                ip,
+                mac: Mac::ZERO,
+                protocol: "nat-pmp".into(),
+                external: None,
+            }),
+            Fact::Passage(Passage {
+                mac: Mac::ZERO,
+                local: ip,
+                remote: [203, 0, 113, 7].into(),
+                direction: Direction::Answered,
+                what: "tcp".into(),
+            }),
+            Fact::EgressAsked(EgressAsked {
+                prefix: "10.20.1.0/24".parse().unwrap(),
+                method: EgressMethod::Dns,
+                asked: 0,
+                not_run: Some(NotRun::NoZone),
+            }),
+        ];
+        for fact in facts {
+            let observation = Observation {
+                at,
+                last_at: at,
+                count: 1,
+                vantage: VantageId(0),
+                source: Source::NextHop,
+                fact,
+                frames: Vec::new(),
+            };
+            let text = serde_json::to_string(&observation).unwrap();
+            assert_eq!(serde_json::from_str::<Observation>(&text).unwrap(), observation, "{text}");
+        }
+    }
 }

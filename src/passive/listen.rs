@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::dissect::{Reading, dissect};
+use super::dissect::{Reading, dissect_with_crossings};
+use super::passages::Passages;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
 use crate::observe::{
@@ -38,6 +39,7 @@ pub struct Listener {
     oddities: Limit<(Source, String, String)>,
     encapsulated: HashSet<(VantageId, Source, Fact)>,
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
+    passages: Passages,
     octets: usize,
 }
 
@@ -74,10 +76,22 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
-        let Listener { heard, traffic, oddities, encapsulated, advertisements, octets } = self;
+        let Listener { heard, traffic, oddities, encapsulated, advertisements, passages, octets } =
+            self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
-        let reading = dissect(link_type, frame, &mut |source, fact| {
+        let mut crossing = None;
+        let mut keep = |log: &mut Log, source, fact: Fact| {
+            if *octets >= MOST_OCTETS && !log.knows(vantage, source, &fact) {
+                return false;
+            }
+            let weight = weight(&fact);
+            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
+                *octets = octets.saturating_add(weight);
+            }
+            true
+        };
+        let mut out = |source, fact| {
             let fact = match fact {
                 Fact::RouterAdvertisement(advertisement) => {
                     Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
@@ -98,17 +112,25 @@ impl Listener {
                     encapsulated.contains(&key)
                         || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
                 }
+                Fact::Binding { ip, mac } => {
+                    passages.bound(vantage, *ip, *mac);
+                    true
+                }
                 _ => true,
             };
-            if !kept || (*octets >= MOST_OCTETS && !log.knows(vantage, source, &fact)) {
+            if !kept || !keep(log, source, fact) {
                 withheld = withheld.saturating_add(1);
-                return;
             }
-            let weight = weight(&fact);
-            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
-                *octets = octets.saturating_add(weight);
-            }
-        });
+        };
+        let reading =
+            dissect_with_crossings(link_type, frame, &mut out, &mut |seen| crossing = Some(seen));
+        if let Some(crossing) = crossing {
+            passages.take(vantage, &crossing, &mut |passage| {
+                if !passage.is_some_and(|known| keep(log, Source::Passive, Fact::Passage(known))) {
+                    withheld = withheld.saturating_add(1);
+                }
+            });
+        }
         heard.withheld = heard.withheld.saturating_add(withheld);
         match reading {
             Reading::Read => {}
@@ -124,12 +146,12 @@ impl Listener {
 /// Addresses of private use and all others are counted apart, so that the internet behind a router
 /// does not crowd out what is inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Range {
+pub(super) enum Range {
     Inside,
     Outside,
 }
 
-fn range(address: IpAddr) -> Range {
+pub(super) fn range(address: IpAddr) -> Range {
     match special::purpose(address) {
         Some(
             Purpose::Private | Purpose::SharedSpace | Purpose::LinkLocal | Purpose::UniqueLocal,

@@ -2,6 +2,7 @@
 
 pub mod dissect;
 mod listen;
+mod passages;
 
 pub use dissect::dissect;
 pub use listen::{Heard, Listener};

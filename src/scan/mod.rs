@@ -27,6 +27,7 @@ pub mod probe;
 pub mod recogniser;
 pub mod source_ports;
 pub mod token;
+pub mod volley;
 pub mod world;
 
 pub use engine::{Progress, ScanError, Watcher, listen, run};
@@ -37,4 +38,5 @@ pub use probe::Probe;
 pub use recogniser::{Place, Recognised, Recogniser, Record};
 pub use source_ports::{PortRange, SourcePorts};
 pub use token::{Keys, SweepKey};
+pub use volley::{Outstanding, Volley};
 pub use world::{Heard, LiveWorld, World};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::probe;
 use super::source_ports::SourcePorts;
 use super::token::{KeyError, Keys, SweepKey};
+use super::volley::{Outstanding, Volley};
 use crate::net::{AddressSet, Mac, Prefix};
 use crate::observe::{Fact, Source, VantageId};
 use crate::scope::{Steered, Vantage, frame::Frame};
@@ -68,6 +69,8 @@ pub(super) struct Known {
     /// Whom and which ports datagrams were sent to: not all protocols echo a token.
     pub datagrams: AddressSet,
     pub datagram_ports: BTreeSet<u16>,
+    /// Frames that were sent one by one.
+    pub volley: Volley,
 }
 
 impl Known {
@@ -94,6 +97,8 @@ pub struct VantageRecord {
     pub steered: Vec<(Mac, IpAddr)>,
     pub datagrams: Vec<Prefix>,
     pub datagram_ports: BTreeSet<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volley: Vec<Outstanding>,
 }
 
 impl Recogniser {
@@ -104,6 +109,7 @@ impl Recogniser {
             steered: Vec::new(),
             datagrams: AddressSet::default(),
             datagram_ports: BTreeSet::new(),
+            volley: Volley::default(),
         };
         Recogniser {
             keys: Keys::of(&key),
@@ -157,6 +163,19 @@ impl Recogniser {
         (first as u16, steered.len().min(room))
     }
 
+    /// A frame that is about to be sent on its own; false where there is no room for it, or one whose answers
+    /// would look the same is out already.
+    pub fn expects(&mut self, vantage: VantageId, one: Outstanding) -> bool {
+        let Some(known) = self.vantages.iter_mut().find(|known| known.vantage.id == vantage) else {
+            return false;
+        };
+        let has_room = known.volley.has_room_for(&one);
+        if has_room {
+            known.volley.expect(one);
+        }
+        has_room
+    }
+
     /// The answer that a frame is, if it answers a question of this sweep at this vantage.
     pub fn recognise(&self, vantage: VantageId, bytes: &[u8]) -> Option<Recognised> {
         let known = self.known(vantage)?;
@@ -174,6 +193,7 @@ impl Recogniser {
             steered: known.steered.clone(),
             datagrams: known.datagrams.prefixes(),
             datagram_ports: known.datagram_ports.clone(),
+            volley: known.volley.list(),
         };
         Record {
             key: self.key.to_hex(),
@@ -193,6 +213,7 @@ impl Recogniser {
             steered: record.steered.clone(),
             datagrams: record.datagrams.iter().copied().collect(),
             datagram_ports: record.datagram_ports.clone(),
+            volley: Volley::of(record.volley.iter().cloned()),
         };
         let key = SweepKey::from_hex(&record.key)?;
         Ok(Recogniser {

@@ -15,6 +15,12 @@
 //! Which SYN a RST belongs to is not remembered: the oldest held place is taken, which can only make
 //! others lapse later than they might.
 //!
+//! **Conversations.** A conversation of our kernel's own sockets sends when it likes, for seconds. So it
+//! takes a number of *standing* places, of the sweep's ceiling and of its address's, from its leave to
+//! its end, and sends no more than so many frames in any second; when it ends, they count as sent at that
+//! moment. `sent + held + standing ≤ ceiling` holds at every moment, so whenever its frames come, the
+//! ceiling holds.
+//!
 //! What was not held for (an answer to ARP or neighbour solicitation of those who resolve us, a RST
 //! after the lapse) is counted when it is seen, and makes room by a margin: a fiftieth of the ceiling,
 //! and more when the last second showed more. It also takes up that frames do not arrive as evenly as
@@ -158,6 +164,9 @@ pub struct Pace {
     ceilings: Ceilings,
     sweep: SweepWindow,
     unforeseen: TargetWindow,
+    /// Places of conversations that go on: of all together, and of each address.
+    standing: u32,
+    standing_at: HashMap<IpAddr, u32>,
     young: HashMap<IpAddr, TargetWindow>,
     old: HashMap<IpAddr, TargetWindow>,
     generation: Duration,
@@ -169,6 +178,8 @@ impl Pace {
             ceilings,
             sweep: Window::default(),
             unforeseen: Window::default(),
+            standing: 0,
+            standing_at: HashMap::new(),
             young: HashMap::new(),
             old: HashMap::new(),
             generation: Duration::ZERO,
@@ -190,7 +201,8 @@ impl Pace {
         // Two frames always fit in the end, or a low ceiling would wait for ever.
         let most = (ceiling - self.margin()).max(places);
         let share = ceiling / (SWEEP_SLICES / SPREAD) as u32 + 1;
-        if self.sweep.load() + places > most || self.sweep.in_last(SPREAD) >= share {
+        let taken = self.sweep.load() + self.standing;
+        if taken + places > most || self.sweep.in_last(SPREAD) >= share {
             return Room::Later(self.sweep.next_slice(now), Ceiling::Sweep);
         }
         for &address in addresses {
@@ -198,8 +210,9 @@ impl Pace {
                 return Room::Never(Ceiling::Target);
             }
             let per_target = self.ceilings.per_target;
+            let standing = self.standing_at(address);
             let window = self.target(now, address);
-            if window.load() + places > per_target {
+            if window.load() + standing + places > per_target {
                 return Room::Later(window.next_slice(now), Ceiling::Target);
             }
         }
@@ -213,6 +226,33 @@ impl Pace {
         for &address in addresses {
             self.target(now, address).count(1, held);
         }
+    }
+
+    /// Takes standing places for a conversation, after [`Pace::room`] found room for as many.
+    pub fn begin(&mut self, address: IpAddr, places: u32) {
+        self.standing += places;
+        *self.standing_at.entry(address).or_default() += places;
+    }
+
+    /// A conversation ended: its standing places count as sent now.
+    pub fn end(&mut self, now: Duration, address: IpAddr, places: u32) {
+        self.advance(now);
+        self.standing = self.standing.saturating_sub(places);
+        if let Some(standing) = self.standing_at.get_mut(&address) {
+            *standing = standing.saturating_sub(places);
+            if *standing == 0 {
+                self.standing_at.remove(&address);
+            }
+        }
+        self.sweep.count(places, 0);
+        self.target(now, address).count(places, 0);
+    }
+
+    fn standing_at(&self, address: IpAddr) -> u32 {
+        if self.standing == 0 {
+            return 0;
+        }
+        self.standing_at.get(&address).copied().unwrap_or_default()
     }
 
     /// Counts a frame that our kernel sent because of us.

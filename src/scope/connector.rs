@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::ceilings::{Ceilings, Pace, Room};
+use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::guard::{Class, Guard, Refusal};
 use crate::observe::VantageId;
 
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(900);
 pub struct Connector {
     guard: Guard,
     pace: Pace,
+    ended: Ended,
     made: u64,
 }
 
@@ -32,10 +34,10 @@ pub struct ConnectPermit {
     address: SocketAddr,
 }
 
-/// Whether a connection may be made now.
+/// Whether a connection or a conversation may be had now.
 #[derive(Debug)]
-pub enum Leave {
-    Now(ConnectPermit),
+pub enum Leave<P = ConnectPermit> {
+    Now(P),
     Later(Duration),
     Refused(Refusal),
 }
@@ -50,7 +52,7 @@ pub enum Connected {
 
 impl Connector {
     pub fn new(guard: Guard, ceilings: Ceilings) -> Connector {
-        Connector { guard, pace: Pace::new(ceilings), made: 0 }
+        Connector { guard, pace: Pace::new(ceilings), ended: Ended::default(), made: 0 }
     }
 
     /// `now` is the time since the sweep's start.
@@ -62,6 +64,7 @@ impl Connector {
         if let Err(refusal) = self.guard.admit(ip, vantage, Class::Ordinary) {
             return Leave::Refused(refusal);
         }
+        self.ended.settle(&mut self.pace, now);
         match self.pace.room(now, &[ip], FRAMES - 1) {
             Room::Now => {}
             Room::Later(wait, _) => return Leave::Later(wait),
@@ -72,6 +75,11 @@ impl Connector {
         }
         self.made += 1;
         Leave::Now(ConnectPermit { address: SocketAddr::new(ip, port) })
+    }
+
+    /// Leave for a conversation, as [`super::Fence::converse`] gives it.
+    pub fn converse(&mut self, wanted: &Wanted, now: Duration) -> Leave<ConversationPermit> {
+        conversation::leave(&self.guard, &mut self.pace, &self.ended, wanted, now)
     }
 
     /// Connections that had leave so far: each sent one SYN at least and [`FRAMES`] frames at most.
@@ -112,6 +120,7 @@ mod tests {
             risk: Risk::UNICAST,
             window: None,
             canaries: Vec::new(),
+            collector: None,
             vantages: vec![Vantage {
                 id: VantageId(0),
                 mac: Mac([2, 0, 0, 0, 0, 1]),

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ceilings::{Ceiling, Ceilings, Foreseen, Pace, Room};
+use super::connector::Leave;
+use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::frame::{self, Body, Frame, Packet};
-use super::guard::{Class, Guard, LinkWide, Refusal, Steered, Target, Vantage, solicited};
+use super::guard::{Class, Guard, LinkWide, Refusal, Spoofed, Steered, Target, Vantage, solicited};
 use crate::link::{LinkError, Transmit};
 use crate::net::{Mac, special};
 use crate::observe::VantageId;
@@ -17,6 +19,7 @@ pub enum Permit<'a> {
     Target(&'a Target),
     LinkWide(&'a LinkWide),
     Steered(&'a Steered),
+    Spoofed(&'a Spoofed),
 }
 
 impl<'a> From<&'a Target> for Permit<'a> {
@@ -37,12 +40,19 @@ impl<'a> From<&'a Steered> for Permit<'a> {
     }
 }
 
+impl<'a> From<&'a Spoofed> for Permit<'a> {
+    fn from(spoofed: &'a Spoofed) -> Self {
+        Permit::Spoofed(spoofed)
+    }
+}
+
 impl Permit<'_> {
     pub fn vantage(&self) -> VantageId {
         match self {
             Permit::Target(target) => target.vantage(),
             Permit::LinkWide(link_wide) => link_wide.vantage(),
             Permit::Steered(steered) => steered.vantage(),
+            Permit::Spoofed(spoofed) => spoofed.vantage(),
         }
     }
 }
@@ -81,6 +91,8 @@ pub struct Fence {
     asked: HashSet<IpAddr>,
     counts: Counts,
     on_sent: Option<OnSent>,
+    /// Conversations that ended since the last look.
+    ended: Ended,
 }
 
 /// How many fragile addresses are remembered; beyond it none is asked any more.
@@ -101,6 +113,7 @@ impl Fence {
             asked: HashSet::new(),
             counts: Counts::default(),
             on_sent: None,
+            ended: Ended::default(),
         }
     }
 
@@ -157,6 +170,7 @@ impl Fence {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(refusal),
         };
+        self.ended.settle(&mut self.pace, now);
         match self.pace.room(now, checked.addresses(), checked.held) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
@@ -182,6 +196,16 @@ impl Fence {
             tell(vantage, now, bytes);
         }
         Submission::Sent
+    }
+
+    /// Leave for a conversation of our kernel's own sockets, under the same rules and the same ceilings as
+    /// frames. `now` is the time since the sweep's start.
+    pub fn converse(&mut self, wanted: &Wanted, now: Duration) -> Leave<ConversationPermit> {
+        let leave = conversation::leave(&self.guard, &mut self.pace, &self.ended, wanted, now);
+        if let Leave::Refused(refusal) = leave {
+            *self.counts.refused.entry(refusal).or_default() += 1;
+        }
+        leave
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Submission {
@@ -272,7 +296,31 @@ impl Fence {
             Permit::Target(target) => self.check_target(target, vantage, &frame),
             Permit::LinkWide(_) => check_link_wide(vantage, &frame),
             Permit::Steered(steered) => self.check_steered(steered, vantage, &frame),
+            Permit::Spoofed(spoofed) => self.check_spoofed(spoofed, vantage, &frame),
         }
+    }
+
+    /// The one frame whose source is not ours: a request whose answer goes to the canary.
+    fn check_spoofed(
+        &self,
+        spoofed: &Spoofed,
+        vantage: &Vantage,
+        frame: &Frame<'_>,
+    ) -> Result<Checked, Refusal> {
+        let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
+        check_packet(packet)?;
+        if packet.source != spoofed.canary() {
+            return Err(Refusal::ForeignSource);
+        }
+        check_destination(packet, spoofed.target(), vantage, frame.destination)?;
+        if tcp_flags(packet).is_some_and(|flags| flags != SYN) {
+            return Err(Refusal::Forbidden);
+        }
+        if self.guard.is_fragile_mac(frame.destination) {
+            return Err(Refusal::FragileMac);
+        }
+        // Whatever comes of it goes to the canary: our kernel has nothing to answer.
+        Ok(Checked { to: [spoofed.target(); 2], count: 1, held: 0, fragile: None })
     }
 
     fn check_target(
@@ -445,14 +493,23 @@ fn check_unicast(
     vantage: &Vantage,
     destination: Mac,
 ) -> Result<(), Refusal> {
+    if !vantage.owns(packet.source) {
+        return Err(Refusal::ForeignSource);
+    }
+    check_destination(packet, target, vantage, destination)
+}
+
+fn check_destination(
+    packet: &Packet<'_>,
+    target: IpAddr,
+    vantage: &Vantage,
+    destination: Mac,
+) -> Result<(), Refusal> {
     if packet.destination != target {
         return Err(Refusal::OtherDestination);
     }
     if !destination.is_station() || destination == vantage.mac {
         return Err(Refusal::LinkWide);
-    }
-    if !vantage.owns(packet.source) {
-        return Err(Refusal::ForeignSource);
     }
     // A router solicitation or an MLD query is for the link, never for one host.
     if packet.protocol == frame::ICMPV6 && !is_echo_request(packet) {

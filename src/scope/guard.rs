@@ -1,7 +1,7 @@
 //! The guard: from the rules of a sweep to permits.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -107,8 +107,10 @@ pub struct Rules {
     pub risk: Risk,
     /// From when until when sending is allowed; both ends belong to it.
     pub window: Option<(Timestamp, Timestamp)>,
-    /// The only destinations outside the scope, and for steered frames alone.
+    /// The only destinations outside the scope that frames may have, and steered ones alone.
     pub canaries: Vec<IpAddr>,
+    /// Where the collector hands out its receipts: a conversation to it, and nothing else, may leave the scope.
+    pub collector: Option<SocketAddr>,
     /// Every interface that the sweep may send by.
     pub vantages: Vec<Vantage>,
 }
@@ -132,6 +134,8 @@ pub enum Refusal {
     NotAHost,
     #[error("a canary, which only a steered frame may have as its destination")]
     Canary,
+    #[error("not where the collector hands out its receipts")]
+    NotTheCollector,
     #[error("an address of the vantage itself")]
     Own,
     #[error("no such vantage, or it cannot send")]
@@ -223,6 +227,30 @@ impl Steered {
     }
 
     pub fn is_canary(&self) -> bool {
+        self.canary
+    }
+}
+
+/// Leave to ask an address in a canary's name: its answer goes to the collector. Risk class 3. Only the
+/// guard makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spoofed {
+    vantage: VantageId,
+    target: IpAddr,
+    canary: IpAddr,
+}
+
+impl Spoofed {
+    pub fn vantage(&self) -> VantageId {
+        self.vantage
+    }
+
+    pub fn target(&self) -> IpAddr {
+        self.target
+    }
+
+    /// The source address that the packet bears.
+    pub fn canary(&self) -> IpAddr {
         self.canary
     }
 }
@@ -323,6 +351,31 @@ impl Guard {
         Ok(fragile)
     }
 
+    /// Leave to fetch receipts where the collector hands them out. It may be a canary.
+    pub(super) fn admit_collector(
+        &self,
+        address: SocketAddr,
+        vantage: VantageId,
+    ) -> Result<(), Refusal> {
+        let own = self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
+        if self.rules.risk < Risk::UNICAST {
+            return Err(Refusal::Risk);
+        }
+        if self.rules.collector != Some(address) {
+            return Err(Refusal::NotTheCollector);
+        }
+        if !is_host_on(address.ip(), own) {
+            return Err(Refusal::NotAHost);
+        }
+        if self.excludes(address.ip()) {
+            return Err(Refusal::Excluded);
+        }
+        if self.is_fragile(address.ip()) {
+            return Err(Refusal::ObserveOnly);
+        }
+        Ok(())
+    }
+
     /// Leave for link-wide questions: risk class 2.
     pub fn admit_link_wide(&self, vantage: VantageId) -> Result<LinkWide, Refusal> {
         self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
@@ -355,12 +408,7 @@ impl Guard {
         }
         let canary = self.rules.canaries.contains(&destination);
         if canary {
-            if !is_host_on(destination, own) {
-                return Err(Refusal::NotAHost);
-            }
-            if self.excludes(destination) {
-                return Err(Refusal::Excluded);
-            }
+            self.canary_may_be_named(destination, own)?;
         } else {
             self.may_be_asked(destination, own, Class::Ordinary)?;
         }
@@ -368,6 +416,41 @@ impl Guard {
             return Err(Refusal::OnLink);
         }
         Ok(Steered { vantage, neighbour, mac, destination, canary })
+    }
+
+    /// Leave to ask an address in the name of a canary of its family: risk class 3. The target is one that may be
+    /// asked anything; a fragile one is not.
+    pub fn admit_spoofed(
+        &self,
+        target: IpAddr,
+        canary: IpAddr,
+        vantage: VantageId,
+    ) -> Result<Spoofed, Refusal> {
+        let own = self.vantage(vantage).ok_or(Refusal::UnknownVantage)?;
+        if self.rules.risk < Risk::SPOOFED {
+            return Err(Refusal::Risk);
+        }
+        self.may_be_asked(target, own, Class::Steered)?;
+        if !self.rules.canaries.contains(&canary) || canary.is_ipv4() != target.is_ipv4() {
+            return Err(Refusal::ForeignSource);
+        }
+        self.canary_may_be_named(canary, own)?;
+        Ok(Spoofed { vantage, target, canary })
+    }
+
+    /// Whether a canary is fit to stand in a packet: as its destination, or as the source it is answered to.
+    fn canary_may_be_named(&self, canary: IpAddr, own: &Vantage) -> Result<(), Refusal> {
+        if !is_host_on(canary, own) {
+            return Err(Refusal::NotAHost);
+        }
+        if self.excludes(canary) {
+            return Err(Refusal::Excluded);
+        }
+        // What stands on a link of ours is no host of the internet side.
+        if self.rules.vantages.iter().any(|vantage| vantage.on_link(canary).is_some()) {
+            return Err(Refusal::OnLink);
+        }
+        Ok(())
     }
 
     /// An address was heard with a MAC. The MACs of excluded and of fragile addresses are kept.
@@ -503,6 +586,7 @@ mod tests {
             risk: Risk::UNICAST,
             window: None,
             canaries: Vec::new(),
+            collector: None,
             vantages: vec![vantage()],
         };
         let mut guard = Guard::new(rules, Timestamp::UNIX_EPOCH);

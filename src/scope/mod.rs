@@ -2,7 +2,7 @@
 //!
 //! Everything that leaves for the network passes [`Fence::submit`], which owns the sending halves of
 //! the links and takes a frame only together with a permit. Permits ([`Target`], [`LinkWide`],
-//! [`Steered`]) have private fields and are made by the [`Guard`] alone, from the [`Rules`] of the
+//! [`Steered`], [`Spoofed`]) have private fields and are made by the [`Guard`] alone, from the [`Rules`] of the
 //! sweep. What must hold, whatever the engine above does:
 //!
 //! 1. **No frame without a permit, and none beside it.** The fence reads every frame with its own
@@ -17,19 +17,28 @@
 //!    MAC, once heard, never an Ethernet destination, under whatever address.
 //! 4. **A fragile address (`observe_only`) gets one gentle question a sweep**: one ARP request, one
 //!    neighbour solicitation or one echo. Its MAC is never steered through.
-//! 5. **Groups and broadcast** are reached only at risk class 2 with a link-wide permit, and only on
+//! 5. **A source that is not ours** is a canary's, at risk class 3 alone, with a permit of its own
+//!    ([`Spoofed`]), in one unicast request to an admitted target.
+//! 6. **Groups and broadcast** are reached only at risk class 2 with a link-wide permit, and only on
 //!    the link. The address resolution of an admitted target is class 1.
-//! 6. **The ceilings hold over any one-second window**, for the sweep and for each address, and count
+//! 7. **The ceilings hold over any one-second window**, for the sweep and for each address, and count
 //!    what our own kernel sends because of us ([`ceilings`]).
-//! 7. **Outside the window of the authorisation nothing is sent.**
+//! 8. **A conversation of our kernel's sockets** takes its leave here too ([`Fence::converse`]), and its
+//!    places under the ceilings before it begins. Only a permit opens a socket. The collector's address
+//!    for receipts, named in the rules, is the one such destination outside the scope.
+//! 9. **Outside the window of the authorisation nothing is sent.**
 
 pub mod ceilings;
 mod connector;
+mod conversation;
 mod fence;
 pub mod frame;
 mod guard;
 
 pub use ceilings::Ceilings;
 pub use connector::{ConnectPermit, Connected, Connector, Leave};
+pub use conversation::{
+    Conversation, ConversationPermit, Datagrams, FRAMES, Patience, To, Transport, Wanted,
+};
 pub use fence::{Counts, Fence, Permit, Submission};
-pub use guard::{Class, Guard, LinkWide, Refusal, Risk, Rules, Steered, Target, Vantage};
+pub use guard::{Class, Guard, LinkWide, Refusal, Risk, Rules, Spoofed, Steered, Target, Vantage};

@@ -25,7 +25,7 @@ pub use conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, sweep};
 pub use head::head;
 pub use intake::lock;
 pub use judge::{Case, day_of, judge, put};
-pub use orders::{Forbidden, Machine, Orders};
+pub use orders::{EgressOrders, Forbidden, Machine, Orders};
 pub use replay::replay;
 pub use tape::{MOST_INTEREST, Tape};
 pub use unprivileged::unprivileged;

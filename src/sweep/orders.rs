@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::profile::{Method, Profile, SignatureState};
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
+use crate::egress::token::EgressKey;
 use crate::link::Io;
 use crate::net::{AddressSet, Mac, Prefix};
 use crate::registry::Registry;
@@ -33,6 +34,14 @@ pub struct Orders {
     /// `--scope` without a registry makes the scope the targets.
     pub scope_is_targets: bool,
     pub notices: Vec<v1::SweepNotice>,
+    pub egress: EgressOrders,
+}
+
+/// The secrets of the egress methods, read before the capabilities go.
+#[derive(Debug, Clone, Default)]
+pub struct EgressOrders {
+    /// Without it nothing that needs the collector's word runs.
+    pub key: Option<EgressKey>,
 }
 
 /// Whether the machine has a file of keys that it trusts.

@@ -7,13 +7,15 @@ use serde::Serialize;
 
 use super::candidates::{self, Seeds};
 use super::conductor::{
-    DISCOVERY_PORTS, EXPLORE_LINGER, EXPLORE_PORTS, LISTEN_FOR_DHCP, MOST_EXPLORED_BY_TCP, ROUNDS,
-    explore_rounds, full_port_areas,
+    BETWEEN_WAVES, DISCOVERY_PORTS, EXPLORE_LINGER, EXPLORE_PORTS, LISTEN_FOR_DHCP, MOST_CANARIES,
+    MOST_EXPLORED_BY_TCP, ROUNDS, explore_rounds, full_port_areas,
 };
 use super::orders::Orders;
 use super::profile::Method;
 use super::territory::{self, Area, Reach, Territory};
+use crate::egress::{next_hop, spoofed_source};
 use crate::net::{AddressSet, Family};
+use crate::observe::EgressMethod;
 use crate::scan::Linger;
 
 /// One pass as it is foreseen.
@@ -150,6 +152,15 @@ enum Place {
     Beyond,
 }
 
+/// A step of the egress methods.
+struct WaysOut {
+    pass: &'static str,
+    targets: u128,
+    questions: usize,
+    rounds: u8,
+    wait: Duration,
+}
+
 /// One vantage's part of the plan.
 struct Mine<'a> {
     orders: &'a Orders,
@@ -272,6 +283,42 @@ impl Mine<'_> {
             let segments = self.areas(Family::Ipv4, Place::Beyond).count() as u128;
             add(steps, "hops", segments, 8, 1, linger(1), true);
         }
+        let on_link = on_link.saturating_add(candidates_on_link);
+        let everyone = on_link.saturating_add(routed).saturating_add(candidates_routed);
+        for step in self.ways_out(on_link, everyone) {
+            add(steps, step.pass, step.targets, step.questions, step.rounds, step.wait, true);
+        }
+    }
+
+    /// The egress methods' frames, at most: who is alive is known only on the way. One canary is a destination like
+    /// any other, so its own ceiling makes them wait.
+    fn ways_out(&self, on_link: u128, everyone: u128) -> Vec<WaysOut> {
+        let orders = self.orders;
+        let egress = &orders.profile.egress;
+        let canaries = egress.canaries.len().min(2 * MOST_CANARIES) as u128;
+        let wants = |method| egress.methods.contains(&method);
+        let mut steps = Vec::new();
+        let mut step = |pass, targets: u128, questions: usize, rounds: u8, waves: u8| {
+            let wait = BETWEEN_WAVES * u32::from(waves);
+            steps.push(WaysOut { pass, targets, questions, rounds, wait });
+        };
+        let carriers = next_hop::CARRIERS.len() + 1;
+        if wants(EgressMethod::NextHop) || wants(EgressMethod::Ipv6) {
+            let (targets, rounds) = (on_link.saturating_mul(canaries), next_hop::ROUNDS);
+            step("egress-next-hop", targets, carriers, rounds, rounds);
+            step("egress-ladder", targets, next_hop::LADDER.count(), rounds, rounds);
+        }
+        if wants(EgressMethod::SpoofedSource)
+            && orders.profile.authorisation.risk >= 3
+            && egress.key.is_some()
+        {
+            let per_family = canaries.div_ceil(2);
+            let questions = spoofed_source::REQUESTS.len() + 1;
+            let rounds = spoofed_source::ROUNDS;
+            let targets = everyone.saturating_mul(per_family);
+            step("egress-spoofed-source", targets, questions, rounds, rounds);
+        }
+        steps
     }
 
     fn candidates(&self, place: Place) -> u128 {

@@ -46,6 +46,9 @@ pub struct Head {
     pub severity: std::collections::BTreeMap<String, v1::Severity>,
     /// Addresses whose questions are kept as evidence.
     pub interest: Vec<std::net::IpAddr>,
+    /// Frames to and from these are kept as evidence.
+    #[serde(default)]
+    pub canaries: Vec<std::net::IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +73,9 @@ pub struct Tail {
     pub why_not: Vec<(Prefix, VantageId, String)>,
     /// Observations that no received frame shows: what was asked, ghosts, own interfaces.
     pub observations: Vec<Observation>,
+    /// The places of frames that were kept for conversations.
+    #[serde(default)]
+    pub of_conversations: Vec<u64>,
 }
 
 /// From after this many frames on, these answers count.
@@ -164,8 +170,18 @@ impl Recorder {
         Ok(())
     }
 
+    /// Frames written so far.
+    pub fn frames(&self) -> u64 {
+        self.writer.frames()
+    }
+
     /// From here on, these answers count.
-    pub fn mark(&mut self, recogniser: scan::Record) {
+    ///
+    /// What was sent one by one is told by numbers that nobody else has: the tail's list serves for all marks.
+    pub fn mark(&mut self, mut recogniser: scan::Record) {
+        for vantage in &mut recogniser.vantages {
+            vantage.volley.clear();
+        }
         self.marks.push(Mark { frames: self.writer.frames(), recogniser });
     }
 
@@ -284,8 +300,9 @@ impl Head {
         vantages: Vec<VantageRecord>,
         severity: std::collections::BTreeMap<String, v1::Severity>,
         interest: Vec<std::net::IpAddr>,
+        canaries: Vec<std::net::IpAddr>,
     ) -> Head {
-        Head { schema: HEAD_SCHEMA.to_owned(), sweep, vantages, severity, interest }
+        Head { schema: HEAD_SCHEMA.to_owned(), sweep, vantages, severity, interest, canaries }
     }
 }
 
@@ -295,8 +312,10 @@ impl Tail {
         recogniser: scan::Record,
         why_not: Vec<(Prefix, VantageId, String)>,
         observations: Vec<Observation>,
+        of_conversations: Vec<u64>,
     ) -> Tail {
         let schema = TAIL_SCHEMA.to_owned();
-        Tail { schema, sweep, recogniser, marks: Vec::new(), why_not, observations }
+        let marks = Vec::new();
+        Tail { schema, sweep, recogniser, marks, why_not, observations, of_conversations }
     }
 }

@@ -16,7 +16,10 @@ use crate::scan::Recogniser;
 pub fn replay(record: &Record) -> Result<Swept, RecordError> {
     let name = || record.path().display().to_string();
     let spool = Spool::temporary().map_err(|cause| RecordError::Io { file: name(), cause })?;
-    let tape = Arc::new(Mutex::new(Tape::new(spool, record.head.interest.iter().copied())));
+    let tape = Tape::new(spool, record.head.interest.iter().copied())
+        .with_canaries(record.head.canaries.iter().copied())
+        .replaying(record.tail.of_conversations.iter().copied());
+    let tape = Arc::new(Mutex::new(tape));
     let own = record.head.vantages.iter().filter_map(|vantage| vantage.mac).collect();
     let mut intake = Intake::new(Log::default(), Arc::clone(&tape), own);
     let malformed = |cause: String| RecordError::Malformed { file: name(), part: "tail", cause };
@@ -37,6 +40,7 @@ pub fn replay(record: &Record) -> Result<Swept, RecordError> {
                 let last = record.tail.recogniser.vantages.iter().find(|v| v.id == vantage.id);
                 if let Some(last) = last {
                     vantage.steered.clone_from(&last.steered);
+                    vantage.volley.clone_from(&last.volley);
                 }
             }
             match read(&known) {

@@ -21,7 +21,9 @@ use super::territory::{Area, Reach, Territory};
 use super::vantage::Station;
 use crate::link::interfaces::{self, Route};
 use crate::net::{Family, Port, Prefix};
-use crate::observe::{Asked, Fact, Log, PortState, Source, VantageId};
+use crate::observe::{
+    Asked, EgressAsked, EgressMethod, Fact, Log, NotRun, PortState, Source, VantageId,
+};
 use crate::result::v1;
 use crate::scan::Progress;
 use crate::scope::{Ceilings, Connected, Connector, Guard, Leave};
@@ -83,6 +85,7 @@ pub fn unprivileged(
     for area in territory.full.iter().filter(|area| area.reach != Reach::OnLink) {
         ghosts(area, &said, &known, &mut intake);
     }
+    no_ways_out(orders, &territory, &mut intake);
     {
         let mut tape = lock(&tape);
         let flushed = tape.spool.flush();
@@ -138,6 +141,20 @@ fn ghosts(area: &Area, said: &[Said], known: &BTreeSet<IpAddr>, intake: &mut Int
     for ip in answered.into_iter().filter(|ip| !known.contains(ip)).take(3) {
         let fact = Fact::Ghost { prefix: area.prefix, ip, method: "tcp".to_owned(), mac };
         intake.note(Timestamp::now(), area.vantage, Source::Sweep, fact, &[]);
+    }
+}
+
+/// The egress methods take raw sockets: that they did not run is said, or their silence would be taken for a
+/// negative.
+fn no_ways_out(orders: &Orders, territory: &Territory, intake: &mut Intake) {
+    let at = Timestamp::now();
+    for area in &territory.full {
+        for method in EgressMethod::ALL {
+            let wanted = orders.profile.egress.methods.contains(&method);
+            let why = if wanted { NotRun::Unprivileged } else { NotRun::NotWanted };
+            let asked = EgressAsked { prefix: area.prefix, method, asked: 0, not_run: Some(why) };
+            intake.note(at, area.vantage, Source::Sweep, Fact::EgressAsked(asked), &[]);
+        }
     }
 }
 

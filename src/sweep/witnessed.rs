@@ -48,7 +48,7 @@ pub fn receipts(findings: &Findings, log: &Log) -> Vec<Witnessed> {
             let &(sent_at, source) = probes.get(&(*vantage, receipt.probe))?;
             let fact = Fact::EgressReceipt(receipt.clone());
             (!log.knows(*vantage, source, &fact)).then(|| Witnessed {
-                at: receipt.at.unwrap_or(sent_at),
+                at: receipt.seen_at.unwrap_or(sent_at),
                 vantage: *vantage,
                 source,
                 receipt: receipt.clone(),
@@ -119,7 +119,7 @@ mod tests {
             carrier: Carrier::Ntp,
             target: [10, 20, 1, 7].into(),
             mac: Mac([2, 0, 0, 0, 0, 7]),
-            source: [198, 51, 100, 10].into(),
+            asked_from: [198, 51, 100, 10].into(),
             canary: [198, 51, 100, 10].into(),
             port: 123,
             hop_limit: 64,

@@ -83,7 +83,7 @@ impl Lab {
         }
         sweep.args(["--lang", "en"]);
         sweep.arg("--registry").arg(scenario_file(self.scenario, "registry"));
-        sweep.arg("--profile").arg(scenario_file(self.scenario, "profile.toml"));
+        sweep.arg("--profile").arg(self.folder.join("profile.toml"));
         sweep.arg("--out").arg(self.folder.join(out));
         sweep
     }

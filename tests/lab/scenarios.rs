@@ -27,6 +27,8 @@ fn every_registry_and_profile_is_accepted() {
         }
         let path = scenario_file(&name, "profile.toml");
         let text = fs::read_to_string(&path).expect("a scenario has a profile");
+        // The certificate is known when the lab is up.
+        let text = text.replace("{pin}", &"0".repeat(64));
         if let Err(refused) = profile::read(&text, "profile.toml") {
             panic!("{name}: {:#?}", refused.faults);
         }

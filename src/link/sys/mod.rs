@@ -8,6 +8,7 @@
 )]
 #![deny(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
+pub(in crate::link) mod listener;
 pub(in crate::link) mod netlink;
 #[doc(hidden)]
 pub mod netns;
@@ -15,6 +16,7 @@ pub(in crate::link) mod packet;
 pub(in crate::link) mod poll;
 pub(in crate::link) mod process;
 pub(in crate::link) mod ring;
+pub(in crate::link) mod tcp;
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

@@ -27,12 +27,15 @@ mod mdns;
 mod mld;
 mod ndp;
 mod ospf;
+mod passage;
 mod pim;
 mod rip;
 mod speaker;
 mod traffic;
 mod vrrp;
 mod walk;
+
+pub use passage::{Crossing, Side};
 
 use crate::net::Mac;
 use crate::observe::{Fact, Source};
@@ -44,6 +47,7 @@ const RELAY: &str = "dhcp-relay";
 /// Every dissector, in the order in which they are asked.
 pub const ALL: &[&dyn Dissector] = &[
     &traffic::Traffic,
+    &passage::Passage,
     &arp::Arp,
     &ndp::Ndp,
     &dhcp4::Dhcp4,
@@ -112,6 +116,7 @@ impl Packet<'_> {
 /// Where the facts of one frame go.
 pub struct Facts<'f> {
     out: &'f mut dyn FnMut(Source, Fact),
+    crossings: &'f mut dyn FnMut(Crossing),
     /// The tunnel that the walk is in.
     encapsulation: Option<&'static str>,
 }
@@ -128,6 +133,11 @@ impl Facts<'_> {
         (self.out)(source, fact);
     }
 
+    /// A question or an answer that may cross the edge of the link. What is in a tunnel does not.
+    fn crossing(&mut self, crossing: Crossing) {
+        (self.crossings)(crossing);
+    }
+
     /// Something that lies about itself. `what` never depends on the bytes.
     pub fn oddity(&mut self, source: Source, mac: Mac, protocol: &str, what: &str) {
         let mac = mac.is_station().then_some(mac);
@@ -139,7 +149,8 @@ impl Facts<'_> {
 
     /// A tunnel's inside: what is put through the result is marked as being in it.
     fn inside<'s>(&'s mut self, encapsulation: &'static str) -> Facts<'s> {
-        Facts { out: &mut *self.out, encapsulation: Some(encapsulation) }
+        let Facts { out, crossings, .. } = self;
+        Facts { out: &mut **out, crossings: &mut **crossings, encapsulation: Some(encapsulation) }
     }
 }
 
@@ -156,7 +167,18 @@ pub enum Reading {
 
 /// Every fact that one frame shows.
 pub fn dissect(link_type: LinkType, frame: &[u8], out: &mut dyn FnMut(Source, Fact)) -> Reading {
-    walk::link(link_type, frame, &mut Facts { out, encapsulation: None })
+    dissect_with_crossings(link_type, frame, out, &mut |_| ())
+}
+
+/// The same, and what may be a question across the edge of the link or an answer to one: whether it is takes more
+/// than one frame to tell.
+pub fn dissect_with_crossings(
+    link_type: LinkType,
+    frame: &[u8],
+    out: &mut dyn FnMut(Source, Fact),
+    crossings: &mut dyn FnMut(Crossing),
+) -> Reading {
+    walk::link(link_type, frame, &mut Facts { out, crossings, encapsulation: None })
 }
 
 /// Wakes the members that `fits` chooses.

@@ -21,10 +21,10 @@ mod udp;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::link_wide;
 use super::recogniser::{Known, Place, Recognised, Settles};
 use super::source_ports::{PortRange, SourcePorts};
 use super::token::{Identity, Keys};
+use super::{link_wide, volley};
 use crate::net::{Mac, Port};
 use crate::observe::{Fact, PortState, Source};
 use crate::scope::frame::{Body, Frame, Packet};
@@ -180,6 +180,7 @@ pub(super) fn recognise(context: &Context<'_>, frame: &Frame<'_>) -> Option<Reco
     ALL.iter()
         .find_map(|probe| probe.recognise(context, frame))
         .or_else(|| link_wide::recognise(context, frame))
+        .or_else(|| volley::recognise(context, frame))
 }
 
 /// The fact that a target answered.

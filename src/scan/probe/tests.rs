@@ -181,6 +181,7 @@ fn steered(recogniser: &Recogniser) -> Vec<crate::scope::Steered> {
         risk: crate::scope::Risk::UNICAST,
         window: None,
         canaries: Vec::new(),
+        collector: None,
         vantages: vec![recogniser.vantage(VantageId(3)).unwrap().clone()],
     };
     let guard = crate::scope::Guard::new(rules, jiff::Timestamp::UNIX_EPOCH);

@@ -37,10 +37,14 @@ impl Conductor<'_> {
         self.reporter.pass(name, &station.interface, targets_count);
         let answered = self.answered_before(&pass);
         let resume = self.state.checkpoint.take().filter(|checkpoint| checkpoint.pass == id);
-        if let Targets::Addresses(set) = &pass.targets
-            && probe.resolution() == probe::Resolution::IsIt
-        {
-            self.recogniser.asks_resolution(station.id, set);
+        // The record's mark must hold what the engine says at the start of the pass.
+        if let Targets::Addresses(set) = &pass.targets {
+            if probe.resolution() == probe::Resolution::IsIt {
+                self.recogniser.asks_resolution(station.id, set);
+            }
+            if probe.source() == Source::Udp {
+                self.recogniser.asks_udp(station.id, set, &pass.questions);
+            }
         }
         self.mark_recogniser();
         let began = Instant::now();

@@ -7,12 +7,15 @@
 
 mod ask;
 mod asked;
+mod conversations;
+mod egress;
 mod eye;
 mod ghosts;
 mod late;
 mod open;
 mod ports;
 mod reach;
+mod receipts;
 mod resolve;
 mod routers;
 mod targets;
@@ -26,6 +29,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
 
@@ -109,6 +113,8 @@ pub enum SweepError {
     Io { path: String, cause: io::Error },
     #[error("{0}")]
     Key(#[from] scan::token::KeyError),
+    #[error("{0}")]
+    EgressKey(#[from] crate::egress::token::NoRandomness),
     #[error("{0}")]
     Resume(#[from] checkpoint::ResumeError),
     #[error(transparent)]
@@ -217,6 +223,7 @@ pub fn rules(orders: &Orders) -> Rules {
         risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
         window,
         canaries: orders.profile.egress.canaries.clone(),
+        collector: orders.profile.egress.collector.as_ref().map(|collector| collector.address),
         vantages: orders.stations.iter().map(guarded).collect(),
     }
 }
@@ -277,6 +284,9 @@ pub struct Conductor<'a> {
     dhcp_until: Duration,
     /// Drawn from the sweep's key: nobody can expect the ghosts.
     seed: u64,
+    ways: egress::Ways,
+    /// What was wrong with the receipts at the last look: code and text.
+    witness_faults: BTreeSet<(String, String)>,
     /// Sockets that keep the kernel from answering datagrams; never read.
     _held: Vec<std::net::UdpSocket>,
 }
@@ -310,13 +320,16 @@ impl<'a> Conductor<'a> {
         } else {
             self.explain_passive();
         }
+        self.ways_out()?;
         for _ in 0..NEWCOMER_ROUNDS {
             self.listen()?;
             if risk < 1 || !self.newcomers()? {
                 break;
             }
+            self.ways_out()?;
         }
-        self.listen()
+        self.listen()?;
+        self.last_receipts()
     }
 
     /// The vantages' own addresses and ways out, which no frame shows.
@@ -387,6 +400,7 @@ impl<'a> Conductor<'a> {
         }
         self.confirm_ghosts();
         self.show_questions();
+        self.note_egress_asked();
         let counts = self.world.fence().counts().clone();
         let mut head = self.head;
         head.finished_at = Timestamp::now().to_string();
@@ -416,6 +430,9 @@ impl<'a> Conductor<'a> {
                 text: format!("{refusal}: {count}"),
             });
         }
+        for (code, text) in std::mem::take(&mut self.witness_faults) {
+            head.notices.push(v1::SweepNotice { code, text });
+        }
         if let End::Failed(why) = &end {
             head.notices.push(v1::SweepNotice { code: "link-failed".into(), text: why.clone() });
         }
@@ -432,8 +449,18 @@ impl<'a> Conductor<'a> {
                 head.notices.push(v1::SweepNotice { code: "tape-failed".into(), text });
             }
             if let Some(recorder) = tape.recorder.take() {
-                let shown_by_no_frame =
-                    |o: &&Observation| matches!(o.source, Source::Sweep | Source::Interface);
+                let shown_by_no_frame = |o: &&Observation| {
+                    matches!(
+                        o.source,
+                        Source::Sweep
+                            | Source::Interface
+                            | Source::NextHop
+                            | Source::SpoofedSource
+                            | Source::Proxy
+                            | Source::Dns
+                            | Source::PortMapping
+                    )
+                };
                 let observations =
                     self.intake.log.iter().map(|(_, o)| o).filter(shown_by_no_frame).cloned();
                 let why_not = self.why_not.iter();
@@ -443,6 +470,7 @@ impl<'a> Conductor<'a> {
                     self.recogniser.record(),
                     why_not.collect(),
                     observations.collect(),
+                    tape.of_conversations().to_vec(),
                 );
                 if let Err(fault) = recorder.finish(tail) {
                     let text = fault.to_string();

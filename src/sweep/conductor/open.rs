@@ -1,6 +1,8 @@
 //! Opening a sweep: links first, then the record, then the capabilities go; foreign bytes are read last.
 
+use super::egress::Ways;
 use super::*;
+use crate::egress::token::EgressKey;
 
 impl<'a> Conductor<'a> {
     pub(super) fn open(
@@ -27,7 +29,9 @@ impl<'a> Conductor<'a> {
             Spool::create(&spool_path).map_err(at(&spool_path))?
         };
         let _ = std::fs::File::open(&spool_path).and_then(|f| privilege::give_to_owner(&f));
-        let mut tape = Tape::new(spool, orders.addresses_of_interest());
+        let canaries = &orders.profile.egress.canaries;
+        let mut tape = Tape::new(spool, orders.addresses_of_interest())
+            .with_canaries(canaries.iter().copied());
         tape.recall(state.questions());
 
         let started_at = Timestamp::now();
@@ -85,6 +89,7 @@ impl<'a> Conductor<'a> {
                 orders.stations.iter().map(recorded).collect(),
                 orders.profile.audit.severity.clone(),
                 tape.interest(),
+                canaries.clone(),
             );
             let registry = registry_json.as_deref();
             let recorder = if orders.resume {
@@ -92,7 +97,7 @@ impl<'a> Conductor<'a> {
             } else {
                 Recorder::create(path, &head, registry)
             };
-            tape.recorder = Some(recorder.map_err(at(path))?);
+            tape.record_with(recorder.map_err(at(path))?);
         }
         privilege::drop_for(&orders.out)?;
 
@@ -102,6 +107,12 @@ impl<'a> Conductor<'a> {
             let at = started_at.checked_add(now).unwrap_or(started_at);
             lock(&sending).sent(vantage, at, bytes, bytes.len() as u32);
         }));
+        // Without a key tokens are still told apart by us; the collector does not know them.
+        let egress_key = match &orders.egress.key {
+            Some(key) => key.clone(),
+            None => EgressKey::random()?,
+        };
+        let ways = Ways::new(egress_key, &head.id, &log);
         let own = orders.stations.iter().map(|station| station.mac).collect();
         let intake = Intake::new(log, Arc::clone(&tape), own);
         let mut conductor = Conductor {
@@ -128,6 +139,8 @@ impl<'a> Conductor<'a> {
             between_saves: BETWEEN_SAVES,
             dhcp_until: Duration::ZERO,
             seed: seed.unwrap_or_default(),
+            ways,
+            witness_faults: BTreeSet::new(),
             _held: held,
         };
         conductor.recall_asked();
