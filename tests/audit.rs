@@ -404,7 +404,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 carrier: word(w(3)),
                 target,
                 mac: if w(5) == "-" { Mac::ZERO } else { mac(w(5)) },
-                source: option("source").map_or(source, ip),
+                asked_from: option("source").map_or(source, ip),
                 canary,
                 port: 443,
                 hop_limit: option("sent").map_or(64, |sent| sent.parse().expect("hops")),
@@ -422,7 +422,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 observed: (w(3) != "-").then(|| ip(w(3))),
                 observed_port: 40_000,
                 hop_limit: option("hops").map_or(0, |hops| hops.parse().expect("hops")),
-                at: None,
+                seen_at: None,
                 entry: Some(number),
                 chain: Some("00ff".into()),
             };

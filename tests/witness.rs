@@ -29,7 +29,7 @@ fn probe(number: u32) -> EgressProbe {
         carrier: Carrier::TcpSyn,
         target: HOST.into(),
         mac: HOST_MAC,
-        source: [10, 20, 1, 5].into(),
+        asked_from: [10, 20, 1, 5].into(),
         canary: [198, 51, 100, 10].into(),
         port: 443,
         hop_limit: 64,
