@@ -569,8 +569,15 @@ impl<'v, 'a> Judge<'v, 'a> {
         if is_gateway || self.is_registered_router(egress) {
             return;
         }
-        let through =
-            egress.passages.iter().filter(|(passage, _)| is_public(passage.remote, self.view));
+        // What we sent ourselves has tokens, and is judged by them.
+        let is_ours = |ip: IpAddr| {
+            let mut own = self.view.context.vantages.iter().flat_map(|vantage| &vantage.addresses);
+            own.any(|(address, _)| *address == ip)
+        };
+        let through = egress
+            .passages
+            .iter()
+            .filter(|(passage, _)| is_public(passage.remote, self.view) && !is_ours(passage.local));
         for (_, id) in through.take(SHOWN) {
             claims.push(Claim {
                 verdict: Verdict::Hinted,
@@ -904,4 +911,86 @@ pub(super) fn calibration(view: &View<'_>) -> Vec<BTreeMap<EgressMethod, Calibra
                 .collect()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::{Input, Regulation};
+    use crate::inventory::{Context, Inventory};
+    use crate::net::AddressSet;
+    use crate::observe::Log;
+    use crate::registry::Index;
+    use crate::registry::model::{Egress as Row, Registry, Segment};
+
+    #[test]
+    fn what_is_public_is_decided_by_registry_and_canaries() {
+        let prefix = |text: &str| text.parse::<Prefix>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let segment = |text: &str| Segment {
+            unit: "A".into(),
+            prefix: prefix(text),
+            purpose: None,
+            vlan: None,
+            registration: None,
+            approval: None,
+            valid_from: None,
+            valid_until: None,
+        };
+        let registry = Registry {
+            // The extranet itself uses a range that looks public.
+            segments: vec![segment("59.192.0.0/16")],
+            egresses: vec![Row {
+                unit: "A".into(),
+                name: "unified".into(),
+                kind: None,
+                gateway: None,
+                public: vec![prefix("100.64.7.0/24")],
+                filing: None,
+                valid_from: None,
+                valid_until: None,
+            }],
+            ..Registry::default()
+        };
+        let index = Index::new(Arc::new(registry), "2026-11-25".parse().unwrap());
+        let mut inventory = Inventory::default();
+        inventory.egresses.canaries = [ip("10.255.0.10")].into();
+        let context =
+            Context { scope: AddressSet::of([prefix("10.0.0.0/8")]), ..Context::default() };
+        let regulation = Regulation::built_in("hunan-2026").unwrap();
+        let log = Log::default();
+        let input = Input {
+            inventory: &inventory,
+            log: &log,
+            registry: Some(&index),
+            context: &context,
+            unit: None,
+            exclude: AddressSet::default(),
+            regulation: &regulation,
+            severity: BTreeMap::new(),
+        };
+        let view = View::new(&input, &index);
+        for (address, public) in [
+            ("59.192.3.4", false),
+            ("59.193.3.4", true),
+            ("10.1.2.3", false),
+            ("10.255.0.10", true),
+            ("100.64.7.9", true),
+            ("100.64.8.9", false),
+            ("192.168.1.1", false),
+            ("172.16.0.1", false),
+            ("198.51.100.10", true),
+            ("2001:db8::1", true),
+            ("240e::1", true),
+            ("fd00::1", false),
+            ("fe80::1", false),
+            ("ff02::1", false),
+            ("127.0.0.1", false),
+            ("224.0.0.5", false),
+        ] {
+            assert_eq!(is_public(ip(address), &view), public, "{address}");
+        }
+    }
 }
