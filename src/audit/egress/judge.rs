@@ -7,7 +7,7 @@ use super::filed::Filed;
 use super::is_public;
 use crate::audit::view::{View, routes};
 use crate::inventory::DeviceKey;
-use crate::inventory::egress::{Egress, Said, SeenAs, Sighting};
+use crate::inventory::egress::{Egress, Rung, Said, SeenAs, Sighting};
 use crate::net::special::{self, Purpose};
 use crate::net::{Family, Prefix, carrier};
 use crate::observe::{EgressMethod, ObservationId, SeenBy, VantageId};
@@ -58,6 +58,15 @@ pub(super) struct Judge<'v, 'a> {
     /// The same of devices that are registered to route, but as no filed egress's gateway.
     pub routed: BTreeMap<IpAddr, usize>,
     pub out: Vec<Out>,
+    /// Who answered behind a registered gateway: at the least hop limit, and of which filed egress it is.
+    pub behind: BTreeMap<(Family, IpAddr), (u8, Option<usize>)>,
+    /// Devices that may be whose way it is: of valid filed egresses, or registered as gateways.
+    pub gateways: BTreeSet<usize>,
+    /// Devices that something was steered through to a canary, by its family; and those it came through.
+    pub asked: BTreeSet<(usize, Family)>,
+    pub came: BTreeSet<usize>,
+    /// Whether anything steered, or anything of IPv6, reached the collector.
+    pub has_ipv6: bool,
     pub has_receipts: bool,
 }
 
@@ -108,8 +117,35 @@ impl<'v, 'a> Judge<'v, 'a> {
             shown: BTreeMap::new(),
             routed: BTreeMap::new(),
             out: Vec::new(),
+            behind: BTreeMap::new(),
+            gateways: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            came: BTreeSet::new(),
+            has_ipv6: false,
             has_receipts,
         };
+        let valid = judge.filed.iter().filter(|filed| filed.is_valid);
+        let mut gateways: BTreeSet<usize> =
+            valid.flat_map(|filed| filed.devices.iter().copied()).collect();
+        gateways.extend((0..view.inventory.devices.len()).filter(|&device| {
+            let registered = view.registered(device);
+            registered.is_some_and(|registered| registered.roles.contains(&Role::Gateway))
+        }));
+        judge.gateways = gateways;
+        for egress in all {
+            judge.has_ipv6 |= egress.sightings.iter().any(|one| {
+                one.is_receipt() && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
+            });
+            let Some(device) = egress.device else { continue };
+            for (method, family, _) in &egress.asked {
+                if matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6) {
+                    judge.asked.insert((device, *family));
+                }
+            }
+            if egress.sightings.iter().any(Sighting::is_steered) {
+                judge.came.insert(device);
+            }
+        }
         for (place, egress) in all.iter().enumerate() {
             let gateway = judge.gateway_of.get(place).and_then(|of| of.first()).copied();
             let is_router = judge.is_registered_router(egress);
@@ -132,6 +168,12 @@ impl<'v, 'a> Judge<'v, 'a> {
             }
             if gateway.is_none() && !is_router {
                 continue;
+            }
+            for rung in egress.ladder.iter().filter(|rung| rung.said == Said::TimeExceeded) {
+                let at = (rung.hop_limit, gateway);
+                let known = judge.behind.entry((rung.family, rung.from)).or_insert(at);
+                // The nearest; where two are as near, the one that is filed.
+                *known = std::cmp::min_by_key(*known, at, |(hop, row)| (*hop, row.is_none()));
             }
             let mut by_family: BTreeMap<(Family, VantageId), Vec<&Sighting>> = BTreeMap::new();
             for sighting in steered() {
@@ -288,6 +330,11 @@ impl<'v, 'a> Judge<'v, 'a> {
             if let Some(&row) = self.gateway_of.get(place).and_then(|of| of.first()) {
                 return self.through(row, None);
             }
+            // Behind a registered router may stand a filed gateway that nobody here has seen.
+            let is_unseen = |filed: &Filed<'_>| filed.is_valid && filed.devices.is_empty();
+            if self.is_registered_router(egress) && self.filed.iter().any(is_unseen) {
+                return Verdict::Nothing;
+            }
             match self.ladder(egress, family) {
                 Ladder::Passes(row) => return self.through(row, None),
                 Ladder::Leaves => {
@@ -346,14 +393,8 @@ impl<'v, 'a> Judge<'v, 'a> {
         let on_link = device.is_some_and(|device| {
             device.is_on_link() && device.vantages.contains(&sighting.vantage)
         });
-        on_link || self.filed.iter().filter(|filed| filed.is_valid).all(|filed| self.was_out(filed))
-    }
-
-    fn was_out(&self, filed: &Filed<'_>) -> bool {
-        let all = self.view.inventory.egresses.of.iter();
-        all.filter(|egress| egress.device.is_some_and(|device| filed.devices.contains(&device)))
-            .flat_map(|egress| &egress.sightings)
-            .any(Sighting::is_steered)
+        let was_out = |filed: &Filed<'_>| filed.devices.iter().any(|of| self.came.contains(of));
+        on_link || self.filed.iter().filter(|filed| filed.is_valid).all(was_out)
     }
 
     /// Whether no registered gateway can be whose way it is: each that there is in this family was asked and
@@ -364,30 +405,10 @@ impl<'v, 'a> Judge<'v, 'a> {
             .device
             .and_then(|device| devices.get(device))
             .is_some_and(|device| device.is_on_link());
-        let mut gateways: BTreeSet<usize> = self
-            .filed
-            .iter()
-            .filter(|filed| filed.is_valid)
-            .flat_map(|filed| filed.devices.iter().copied())
-            .collect();
-        gateways.extend((0..devices.len()).filter(|&device| {
-            let roles = self.view.registered(device).map(|registered| registered.roles.as_slice());
-            roles.unwrap_or_default().contains(&Role::Gateway)
-        }));
         // A host leaves its link by somebody on it.
-        gateways.retain(|&gateway| {
+        let mut gateways = self.gateways.iter().copied().filter(|&gateway| {
             !on_link || devices.get(gateway).is_some_and(|device| device.is_on_link())
         });
-        let asked = |gateway: usize| {
-            let mut all = self.view.inventory.egresses.of.iter();
-            all.any(|other| {
-                other.device == Some(gateway)
-                    && other.asked.iter().any(|(method, of, _)| {
-                        *of == family
-                            && matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6)
-                    })
-            })
-        };
         let speaks = |gateway: usize| {
             devices.get(gateway).is_some_and(|device| {
                 device.addresses().any(|address| Family::of(address) == family)
@@ -401,7 +422,9 @@ impl<'v, 'a> Judge<'v, 'a> {
                 false => !on_link && filed.devices.is_empty(),
             })
         };
-        gateways.iter().all(|&gateway| asked(gateway) || on_link && !speaks(gateway)) && !unseen()
+        gateways
+            .all(|gateway| self.asked.contains(&(gateway, family)) || on_link && !speaks(gateway))
+            && !unseen()
     }
 
     /// What the device says of itself.
@@ -515,13 +538,7 @@ impl<'v, 'a> Judge<'v, 'a> {
             .sightings
             .iter()
             .any(|one| one.is_steered() && Family::of(one.canary) == Family::Ipv6);
-        let calibrated = || {
-            let all = self.view.inventory.egresses.of.iter();
-            all.flat_map(|other| &other.sightings).any(|one| {
-                one.is_receipt() && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
-            })
-        };
-        asked && !came && calibrated()
+        asked && !came && self.has_ipv6
     }
 
     fn ladder(&self, egress: &Egress, family: Family) -> Ladder {
@@ -545,15 +562,35 @@ impl<'v, 'a> Judge<'v, 'a> {
         if let Some(row) = passes(true).or_else(|| passes(false)) {
             return Ladder::Passes(row);
         }
+        // A gateway that answers no hop itself is known by who answers behind it.
+        let behind = rungs().find_map(|rung| {
+            let &(nearest, row) = self.behind.get(&(family, rung.from))?;
+            (rung.hop_limit > nearest).then_some(row)
+        });
+        match behind {
+            Some(Some(row)) => return Ladder::Passes(row),
+            Some(None) => return Ladder::Silent,
+            None => {}
+        }
         let is_inside = |ip: IpAddr| {
             self.view.index.segment(ip).is_some() || self.view.index.devices_at(ip).next().is_some()
         };
-        let leaves = rungs().any(|rung| match rung.said {
-            Said::TimeExceeded => !special::is_link_local(rung.from) && !is_inside(rung.from),
-            // Nothing stands between it and the canary.
-            Said::Arrived => rung.hop_limit == 2,
-            Said::Refused => false,
-        });
-        if leaves { Ladder::Leaves } else { Ladder::Silent }
+        // Hop by hop from the first behind it: a hop that nobody answers could be a filed gateway.
+        for hop_limit in 2..=u8::MAX {
+            let here: Vec<&Rung> = rungs().filter(|rung| rung.hop_limit == hop_limit).collect();
+            let stands = |rung: &&Rung| {
+                rung.said == Said::TimeExceeded && !special::is_link_local(rung.from)
+            };
+            if here.iter().any(|rung| rung.said == Said::Arrived) {
+                return Ladder::Leaves;
+            }
+            if here.iter().filter(|rung| stands(rung)).any(|rung| !is_inside(rung.from)) {
+                return Ladder::Leaves;
+            }
+            if !here.iter().any(|rung| stands(rung)) {
+                return Ladder::Silent;
+            }
+        }
+        Ladder::Silent
     }
 }
