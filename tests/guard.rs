@@ -965,21 +965,20 @@ mod frames {
                 going.retain(|(end, _, _)| *end > now);
                 let host = 1 + dice.below(hosts);
                 let host_name = format!("10.20.1.{}", 100 + host);
-                // Every other while only conversations are begun, or they would find no room.
-                if millis / 500 % 2 == 0 {
-                    let wanted = wanted(&format!("{host_name}:3128"), FRAMES);
-                    if let Leave::Now(permit) = fence.converse(&wanted, now) {
-                        had += 1;
-                        let life = 1 + dice.below(3_000);
-                        let mut at = millis + dice.below(life);
-                        while at < millis + life {
-                            let burst = (Duration::from_millis(at), host);
-                            events.extend(std::iter::repeat_n(burst, FRAMES as usize));
-                            at += 1_000 + dice.below(300);
-                        }
-                        going.push((Duration::from_millis(millis + life), host, permit));
+                let wanted = wanted(&format!("{host_name}:3128"), FRAMES);
+                if let Leave::Now(permit) = fence.converse(&wanted, now) {
+                    had += 1;
+                    let life = 1 + dice.below(3_000);
+                    let mut at = millis + dice.below(life);
+                    while at < millis + life {
+                        let burst = (Duration::from_millis(at), host);
+                        events.extend(std::iter::repeat_n(burst, FRAMES as usize));
+                        at += 1_000 + dice.below(300);
                     }
-                } else {
+                    going.push((Duration::from_millis(millis + life), host, permit));
+                }
+                // Every other while there are frames too, as many as are let through.
+                if millis / 500 % 2 == 1 {
                     let target = fence.guard().admit(ip(&host_name), V, Class::Ordinary).unwrap();
                     let ping = echo(to(THEIRS), "10.20.1.5", &host_name, 64);
                     while let Submission::Sent = fence.submit(&target, &ping, now) {
@@ -997,8 +996,37 @@ mod frames {
                 let most = most_in_a_second(&times);
                 assert!(most <= per_target as usize, "{ceilings:?} host {host}: {most}");
             }
-            assert!(had > 8 && events.len() > 300, "{ceilings:?}: {had} of {}", events.len());
+            assert!(had > 8 && events.len() > 150, "{ceilings:?}: {had} of {}", events.len());
         }
+    }
+
+    #[test]
+    fn a_conversation_gets_its_turn_among_frames_that_never_pause() {
+        let ceilings = Ceilings { packets_per_second: 1000, per_target: 40 };
+        let (mut fence, _) = fence(Risk::UNICAST, ceilings);
+        let (mut begun, mut sent) = (Vec::new(), 0);
+        for millis in 0..4_000u64 {
+            let now = Duration::from_millis(millis);
+            for last in 1..=250 {
+                let host = format!("10.20.2.{last}");
+                let target = fence.guard().admit(ip(&host), V, Class::Ordinary).unwrap();
+                let ping = echo(to(THEIRS), "10.20.1.5", &host, 64);
+                match fence.submit(&target, &ping, now) {
+                    Submission::Sent => sent += 1,
+                    Submission::Later(_, Ceiling::Target) => {}
+                    _ => break,
+                }
+            }
+            // One after the other, once the second is full.
+            if millis > 1_500 && millis % 5 == 0 && begun.len() < 10 {
+                let wanted = wanted(&format!("10.20.1.{}:3128", 100 + begun.len()), 20);
+                if let Leave::Now(permit) = fence.converse(&wanted, now) {
+                    begun.push(permit);
+                }
+            }
+        }
+        assert_eq!(begun.len(), 10);
+        assert!(sent > 3_000, "{sent} frames");
     }
 
     #[test]

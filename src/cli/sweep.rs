@@ -11,6 +11,8 @@ use super::progress::{TerminalReporter, pass_name, stop_on_signals};
 use super::{Conduct, Exit, Failure, profile as profiles, registry as registries, summary};
 use crate::audit::Regulation;
 use crate::egress::token::EgressKey;
+use crate::egress::witness::access::Access;
+use crate::egress::witness::certificate::{self, Identity};
 use crate::inventory::Context;
 use crate::link::{LinkError, privilege};
 use crate::net::{AddressSet, Prefix};
@@ -19,7 +21,7 @@ use crate::registry::{self, Loaded, Registry};
 use crate::result::evidence::Frames;
 use crate::result::v1;
 use crate::sweep::plan::Plan;
-use crate::sweep::profile::{PortList, Profile, Ranking};
+use crate::sweep::profile::{PortList, Profile, Ranking, SecretRef};
 use crate::sweep::record::{Record, RecordError};
 use crate::sweep::{
     self, Case, EgressOrders, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock,
@@ -90,16 +92,48 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
 
 /// The egress key and what else is secret, read while it may be.
 fn egress_orders(conduct: &Conduct, profile: &Profile) -> Result<EgressOrders, Failure> {
-    let key = profile.egress.key.as_ref().map(|reference| {
-        let refuse = |cause: String| {
-            let arguments = [("where", reference.to_string().into()), ("cause", cause.into())];
-            Failure::usage(conduct.say("cli-egress-key", &arguments))
+    let refuse = |what: &str, reference: &SecretRef, cause: String| {
+        let place = format!("{what} = {reference}");
+        let arguments = [("where", place.into()), ("cause", cause.into())];
+        Failure::usage(conduct.say("cli-egress-secret", &arguments))
+    };
+    let text = |what: &str, reference: &SecretRef| {
+        let secret =
+            reference.resolve().map_err(|fault| refuse(what, reference, fault.to_string()))?;
+        Ok::<_, Failure>(String::from_utf8_lossy(secret.reveal()).into_owned())
+    };
+    let mut orders = EgressOrders::default();
+    if let Some(reference) = &profile.egress.key {
+        let key = EgressKey::from_hex(&text("egress.key", reference)?)
+            .map_err(|fault| refuse("egress.key", reference, fault.to_string()))?;
+        orders.key = Some(key);
+    }
+    if let Some(collector) = &profile.egress.collector {
+        let mut access = Access {
+            token: None,
+            pin: collector.pin,
+            identity: None,
+            authorities: Vec::new(),
+            server: collector.address.ip().to_string(),
         };
-        let secret = reference.resolve().map_err(|fault| refuse(fault.to_string()))?;
-        let text = std::str::from_utf8(secret.reveal()).unwrap_or_default();
-        EgressKey::from_hex(text).map_err(|fault| refuse(fault.to_string()))
-    });
-    Ok(EgressOrders { key: key.transpose()? })
+        if let Some(reference) = &collector.token {
+            access.token = Some(text("egress.collector.token", reference)?.trim().to_owned());
+        }
+        if let Some(reference) = &collector.identity {
+            let what = "egress.collector.identity";
+            let pem = text(what, reference)?;
+            let identity = Identity::read(&pem, &pem)
+                .map_err(|fault| refuse(what, reference, fault.to_string()))?;
+            access.identity = Some(identity);
+        }
+        if let Some(reference) = &collector.authority {
+            let what = "egress.collector.authority";
+            access.authorities = certificate::authorities(&text(what, reference)?)
+                .map_err(|fault| refuse(what, reference, fault.to_string()))?;
+        }
+        orders.access = Some(Arc::new(access));
+    }
+    Ok(orders)
 }
 
 /// The registry as one JSON text, for the record.

@@ -31,6 +31,8 @@ pub const PORT: u16 = 53;
 pub const TLS_PORT: u16 = 853;
 /// By UDP it is asked so often, for a datagram may be lost. The second is the same: the receipt is one.
 const TIMES: usize = 2;
+/// Datagrams that are looked at after each: a resolver sends one.
+const MOST_DATAGRAMS: usize = 16;
 /// The longest answer that is read by TCP. The collector's has under 200 octets.
 const MOST_ANSWER: usize = 4096;
 
@@ -93,8 +95,9 @@ pub fn ask_by_udp(datagrams: &mut Datagrams, question: &Question) -> Outcome {
         if datagrams.send(&question.octets).is_err() {
             return Outcome::Silent;
         }
-        // Silence ends the turn.
-        while let Ok((port, octets)) = datagrams.receive() {
+        // Silence ends the turn, and so does noise.
+        for _ in 0..MOST_DATAGRAMS {
+            let Ok((port, octets)) = datagrams.receive() else { break };
             if port != datagrams.to().port() {
                 continue;
             }

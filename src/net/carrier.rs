@@ -57,7 +57,7 @@ mod tests {
             ("2001:250:2::1", Some("unicom")),
             ("49.210.0.1", Some("cstnet")),
             ("2001:cc0::1", Some("cstnet")),
-            ("115.182.0.1", Some("drpeng")),
+            ("115.182.128.1", Some("drpeng")),
             ("10.20.1.1", None),
             ("203.0.113.7", None),
             ("2001:db8::1", None),

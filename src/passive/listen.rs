@@ -255,6 +255,7 @@ fn without_lifetimes(advertisement: &RouterAdvertisement) -> RouterAdvertisement
 mod tests {
     use super::*;
     use crate::net::Prefix;
+    use crate::observe::{Direction, Passage};
     use crate::wire::build;
 
     fn advertisement(valid_lifetime: u32) -> RouterAdvertisement {
@@ -339,5 +340,41 @@ mod tests {
         assert_eq!(log.len(), 1);
         let (_, binding) = log.iter().next().unwrap();
         assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
+    }
+
+    #[test]
+    fn a_name_that_was_looked_up_outside_is_a_passage_by_the_next_hop() {
+        let (mut listener, mut log) = (Listener::new(), Log::default());
+        let (host, router) = (Mac([2, 0, 0, 0, 0, 5]), Mac([2, 0, 0, 0, 0, 1]));
+        let out = build::Macs { source: host, destination: router };
+        let back = build::Macs { source: router, destination: host };
+        let (local, remote) = ([10, 20, 1, 5].into(), [203, 0, 113, 53].into());
+        let datagram = |macs, from, to, hops, payload: &[u8]| {
+            build::udp_datagram(macs, from, to, hops, payload).unwrap()
+        };
+        let frames = [
+            build::arp_request(out, [10, 20, 1, 5].into(), [10, 20, 1, 1].into()),
+            build::arp_request(back, [10, 20, 1, 1].into(), [10, 20, 1, 5].into()),
+            datagram(out, (local, 4000), (remote, 53), 64, &[1, 2, 1, 0]),
+            datagram(back, (remote, 53), (local, 4000), 52, &[1, 2, 0x81, 0x80]),
+        ];
+        for (number, frame) in (1..).zip(&frames) {
+            let (at, number) = (Timestamp::UNIX_EPOCH, FrameNumber(number));
+            listener.take(&mut log, VantageId(0), at, number, LinkType::ETHERNET, frame);
+        }
+        let passages: Vec<_> = log
+            .iter()
+            .filter_map(|(_, observation)| match &observation.fact {
+                Fact::Passage(passage) => Some((passage.clone(), observation.frames.clone())),
+                _ => None,
+            })
+            .collect();
+        let passage =
+            |direction| Passage { mac: router, local, remote, direction, what: "dns".to_owned() };
+        let expected = [
+            (passage(Direction::Outbound), vec![FrameNumber(3)]),
+            (passage(Direction::Answered), vec![FrameNumber(4)]),
+        ];
+        assert_eq!(passages, expected);
     }
 }

@@ -212,7 +212,8 @@ mod tests {
             let back = format!("{from} Answered {to} by {ROUTER}");
             // Also where the router sets hop limits anew.
             for hop_limit in [57, 64] {
-                assert_eq!(told(&mut passages, &answer(&asked, hop_limit)), [back.clone()]);
+                let told = told(&mut passages, &answer(&asked, hop_limit));
+                assert_eq!(told, std::slice::from_ref(&back));
             }
         }
         // In private space bindings alone are too little.

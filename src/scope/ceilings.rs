@@ -64,6 +64,8 @@ pub enum Room {
 /// Slices of the sweep's window in a second, and how many of them a place is held.
 const SWEEP_SLICES: usize = 256;
 const HELD_SLICES: usize = 48;
+/// How long frames leave room for a conversation that was told to wait.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Over so many slices (31 ms) frames are spread evenly: short enough to be no burst, long enough that
 /// a late wake-up of the sender costs nothing.
 const SPREAD: usize = 8;
@@ -167,6 +169,9 @@ pub struct Pace {
     /// Places of conversations that go on: of all together, and of each address.
     standing: u32,
     standing_at: HashMap<IpAddr, u32>,
+    /// Places that a conversation waits for, and until when frames leave them free.
+    wished: u32,
+    wished_until: Duration,
     young: HashMap<IpAddr, TargetWindow>,
     old: HashMap<IpAddr, TargetWindow>,
     generation: Duration,
@@ -180,6 +185,8 @@ impl Pace {
             unforeseen: Window::default(),
             standing: 0,
             standing_at: HashMap::new(),
+            wished: 0,
+            wished_until: Duration::ZERO,
             young: HashMap::new(),
             old: HashMap::new(),
             generation: Duration::ZERO,
@@ -192,14 +199,39 @@ impl Pace {
 
     /// Whether a frame may go now that makes our kernel send up to `held` more. Counts nothing.
     pub fn room(&mut self, now: Duration, addresses: &[IpAddr], held: u32) -> Room {
+        let wished = if now < self.wished_until { self.wished } else { 0 };
+        self.room_beside(now, addresses, 1 + held, wished)
+    }
+
+    /// Whether a conversation may begin that takes so many places. Where the sweep's frames take them all, they leave
+    /// it some from now on, if it asks again soon.
+    pub fn room_to_talk(&mut self, now: Duration, address: IpAddr, places: u32) -> Room {
+        let room = self.room_beside(now, &[address], places, 0);
+        match room {
+            Room::Later(_, Ceiling::Sweep) => {
+                (self.wished, self.wished_until) = (places, now + PATIENCE);
+            }
+            Room::Now => self.wished = 0,
+            _ => {}
+        }
+        room
+    }
+
+    /// With `beside` places left free for somebody else.
+    fn room_beside(
+        &mut self,
+        now: Duration,
+        addresses: &[IpAddr],
+        places: u32,
+        beside: u32,
+    ) -> Room {
         self.advance(now);
-        let places = 1 + held;
         let ceiling = self.ceilings.packets_per_second;
         if places > ceiling {
             return Room::Never(Ceiling::Sweep);
         }
         // Two frames always fit in the end, or a low ceiling would wait for ever.
-        let most = (ceiling - self.margin()).max(places);
+        let most = (ceiling - self.margin()).saturating_sub(beside).max(places);
         let share = ceiling / (SWEEP_SLICES / SPREAD) as u32 + 1;
         let taken = self.sweep.load() + self.standing;
         if taken + places > most || self.sweep.in_last(SPREAD) >= share {
@@ -228,7 +260,7 @@ impl Pace {
         }
     }
 
-    /// Takes standing places for a conversation, after [`Pace::room`] found room for as many.
+    /// Takes standing places for a conversation, after [`Pace::room_to_talk`] found room for as many.
     pub fn begin(&mut self, address: IpAddr, places: u32) {
         self.standing += places;
         *self.standing_at.entry(address).or_default() += places;

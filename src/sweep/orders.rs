@@ -12,6 +12,7 @@ use super::profile::{Method, Profile, SignatureState};
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
 use crate::egress::token::EgressKey;
+use crate::egress::witness::access::Access;
 use crate::link::Io;
 use crate::net::{AddressSet, Mac, Prefix};
 use crate::registry::Registry;
@@ -38,10 +39,12 @@ pub struct Orders {
 }
 
 /// The secrets of the egress methods, read before the capabilities go.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct EgressOrders {
     /// Without it nothing that needs the collector's word runs.
     pub key: Option<EgressKey>,
+    /// By what the collector hands out receipts.
+    pub access: Option<Arc<Access>>,
 }
 
 /// Whether the machine has a file of keys that it trusts.

@@ -232,3 +232,4 @@ cli-egress-key-missing = The collector's log can only be read with the egress ke
 cli-egress-key = The egress key cannot be used ({ $where }): { $cause }
 cli-witness-too-large = The collector's log { $path } is larger than { $most } octets; carry the part that is of the sweep's time
 cli-witnessed = { $count } receipts of this sweep were taken from { $path }
+cli-egress-secret = A secret of the egress methods cannot be used ({ $where }): { $cause }

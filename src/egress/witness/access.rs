@@ -4,16 +4,9 @@
 //! comes back is only text: the [`crate::egress::ledger`] tells what it is worth.
 
 use std::fmt::Debug;
-use std::io;
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -24,10 +17,10 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 use thiserror::Error;
-use tokio_rustls::TlsConnector;
 
 use super::certificate::{self, CertificateError, Identity};
 use super::interface::Status;
+use crate::egress::http1::{Incoming, NoAnswer};
 use crate::egress::ledger;
 
 /// How a collector's interface is reached, and by what it is known.
@@ -87,110 +80,91 @@ pub enum FetchError {
     Certificate(#[from] CertificateError),
 }
 
-/// Fetches the receipts of a sweep, as lines. Waits at most until the deadline.
-pub fn fetch(
-    stream: TcpStream,
+/// Fetches the receipts of a sweep, as lines. The stream has its own patience.
+pub fn fetch<S: Read + Write>(
+    stream: S,
     access: &Access,
     sweep: &str,
-    deadline: Instant,
 ) -> Result<String, FetchError> {
-    let text = ask(stream, access, &format!("/v1/receipts?sweep={sweep}"), deadline)?;
+    let text = ask(stream, access, &format!("/v1/receipts?sweep={sweep}"))?;
     String::from_utf8(text).map_err(|_| FetchError::NotACollector)
 }
 
 /// Asks how the collector is.
-pub fn status(stream: TcpStream, access: &Access, deadline: Instant) -> Result<Status, FetchError> {
-    let text = ask(stream, access, "/v1/status", deadline)?;
+pub fn status<S: Read + Write>(stream: S, access: &Access) -> Result<Status, FetchError> {
+    let text = ask(stream, access, "/v1/status")?;
     serde_json::from_slice(&text).map_err(|_| FetchError::NotACollector)
 }
 
-fn ask(
-    stream: TcpStream,
-    access: &Access,
-    path: &str,
-    deadline: Instant,
-) -> Result<Vec<u8>, FetchError> {
+fn ask<S: Read + Write>(mut stream: S, access: &Access, path: &str) -> Result<Vec<u8>, FetchError> {
     let shown = Arc::default();
-    let connector = TlsConnector::from(Arc::new(client(access, &shown)?));
+    let configuration = Arc::new(client(access, &shown)?);
     let server = ServerName::try_from(access.server.clone())
         .map_err(|fault| FetchError::Untrusted(fault.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(FetchError::Broken)?;
-    let asked = converse(stream, &connector, server, access, path, &shown);
-    runtime.block_on(async {
-        match tokio::time::timeout_at(deadline.into(), asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(FetchError::Timeout),
-        }
-    })
-}
-
-async fn converse(
-    stream: TcpStream,
-    connector: &TlsConnector,
-    server: ServerName<'static>,
-    access: &Access,
-    path: &str,
-    shown: &Shown,
-) -> Result<Vec<u8>, FetchError> {
-    stream.set_nonblocking(true).map_err(FetchError::Broken)?;
-    let stream = tokio::net::TcpStream::from_std(stream).map_err(FetchError::Broken)?;
-    let stream =
-        connector.connect(server, stream).await.map_err(|fault| of_handshake(fault, shown))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(of_exchange)?;
-    let mut request = Request::get(path).header(HOST, &access.server);
+    let mut session = rustls::ClientConnection::new(configuration, server)
+        .map_err(|fault| FetchError::Tls(fault.to_string()))?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).map_err(|fault| of_stream(fault, &shown))?;
+    }
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", access.server);
     if let Some(token) = &access.token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        // What comes of a line's end in a secret would be another header.
+        let token: String = token.chars().filter(|c| c.is_ascii_graphic()).collect();
+        request.push_str(&format!("Authorization: Bearer {token}\r\n"));
     }
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(|fault| FetchError::Broken(io::Error::other(fault)))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(of_exchange)?;
-        match response.status() {
-            StatusCode::OK => {}
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                return Err(FetchError::Denied(status.as_u16()));
-            }
-            status => return Err(FetchError::Status(status.as_u16())),
+    request.push_str("Connection: close\r\n\r\n");
+    let mut tls = rustls::Stream::new(&mut session, &mut stream);
+    tls.write_all(request.as_bytes()).map_err(|fault| of_stream(fault, &shown))?;
+    let mut incoming = Incoming::new(Told { tls, shown: &shown, fault: None });
+    let head = incoming.head().map_err(|fault| {
+        let told = incoming.stream().fault.take();
+        told.unwrap_or(match fault {
+            NoAnswer::Silent => FetchError::Timeout,
+            NoAnswer::Other => FetchError::NotACollector,
+        })
+    })?;
+    match head.status {
+        200 => {}
+        401 | 403 => return Err(FetchError::Denied(head.status)),
+        status => return Err(FetchError::Status(status)),
+    }
+    let length = head.field("content-length").and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length > ledger::MOST_OCTETS) {
+        return Err(FetchError::TooLarge(ledger::MOST_OCTETS));
+    }
+    let body = incoming.body(&head, ledger::MOST_OCTETS);
+    match (length, incoming.stream().fault.take()) {
+        (Some(length), None) if body.len() < length => {
+            Err(FetchError::CutOff(format!("{} < {length}", body.len())))
         }
-        let mut body = response.into_body();
-        let mut text = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|fault| FetchError::CutOff(fault.to_string()))?;
-            let Ok(octets) = frame.into_data() else { continue };
-            if text.len() + octets.len() > ledger::MOST_OCTETS {
-                return Err(FetchError::TooLarge(ledger::MOST_OCTETS));
-            }
-            text.extend_from_slice(&octets);
+        (Some(length), Some(fault)) if body.len() < length => {
+            Err(FetchError::CutOff(fault.to_string()))
         }
-        Ok(text)
-    };
-    // The connection is driven beside the exchange, and ends with it: a fault of it is the exchange's.
-    tokio::pin!(exchange);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        answer = &mut exchange => answer,
-        ended = &mut connection => match exchange.await {
-            Err(FetchError::Broken(fault)) => Err(ended.err().map_or(FetchError::Broken(fault), of_exchange)),
-            answer => answer,
-        },
+        _ => Ok(body),
     }
 }
 
-fn of_exchange(fault: hyper::Error) -> FetchError {
-    let is_alert = std::error::Error::source(&fault)
-        .and_then(|cause| cause.downcast_ref::<io::Error>())
-        .and_then(io::Error::get_ref)
-        .and_then(|cause| cause.downcast_ref::<TlsError>())
-        .map(|cause| FetchError::Tls(cause.to_string()));
-    is_alert.unwrap_or_else(|| FetchError::Broken(io::Error::other(fault)))
+/// A TLS stream that remembers why it failed.
+struct Told<'a, S: Read + Write> {
+    tls: rustls::Stream<'a, rustls::ClientConnection, S>,
+    shown: &'a Shown,
+    fault: Option<FetchError>,
 }
 
-fn of_handshake(fault: io::Error, shown: &Shown) -> FetchError {
+impl<S: Read + Write> Read for Told<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tls.read(buffer).map_err(|fault| {
+            let kind = fault.kind();
+            self.fault = Some(of_stream(fault, self.shown));
+            kind.into()
+        })
+    }
+}
+
+fn of_stream(fault: io::Error, shown: &Shown) -> FetchError {
+    if matches!(fault.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
+        return FetchError::Timeout;
+    }
     let Some(cause) = fault.get_ref().and_then(|cause| cause.downcast_ref::<TlsError>()) else {
         return FetchError::Broken(fault);
     };

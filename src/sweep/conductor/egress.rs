@@ -134,7 +134,7 @@ impl Conductor<'_> {
         }
         self.converse_out()?;
         self.note_answers();
-        self.fetch_receipts();
+        self.fetch_receipts()?;
         for station in &self.orders.stations {
             self.ladders_out(station)?;
         }

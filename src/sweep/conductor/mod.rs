@@ -44,6 +44,7 @@ use super::spool::Spool;
 use super::tape::Tape;
 use super::territory::{self, Area, Reach, Territory};
 use super::vantage::Station;
+use super::witnessed;
 use crate::link::{self, LinkError, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
 use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
@@ -53,6 +54,7 @@ use crate::scan::{
     Recogniser, ScanError, SourcePorts, SweepKey, Targets, Watcher, World, probe,
 };
 use crate::scope::{self, Ceilings, Fence, Guard, Risk, Rules};
+use crate::texts::{Language, Texts};
 use crate::wire::LinkType;
 
 /// How often a silent address is asked by ARP.
@@ -287,6 +289,8 @@ pub struct Conductor<'a> {
     ways: egress::Ways,
     /// What was wrong with the receipts at the last look: code and text.
     witness_faults: BTreeSet<(String, String)>,
+    /// What was wrong with single receipts, by kind.
+    witness_remarks: BTreeMap<&'static str, witnessed::Remark>,
     /// Sockets that keep the kernel from answering datagrams; never read.
     _held: Vec<std::net::UdpSocket>,
 }
@@ -432,6 +436,10 @@ impl<'a> Conductor<'a> {
         }
         for (code, text) in std::mem::take(&mut self.witness_faults) {
             head.notices.push(v1::SweepNotice { code, text });
+        }
+        let texts = Texts::of(head.language.parse().unwrap_or(Language::Zh));
+        for remark in std::mem::take(&mut self.witness_remarks).into_values() {
+            head.notices.push(remark.notice(&texts));
         }
         if let End::Failed(why) = &end {
             head.notices.push(v1::SweepNotice { code: "link-failed".into(), text: why.clone() });

@@ -141,6 +141,7 @@ impl<'a> Conductor<'a> {
             seed: seed.unwrap_or_default(),
             ways,
             witness_faults: BTreeSet::new(),
+            witness_remarks: BTreeMap::new(),
             _held: held,
         };
         conductor.recall_asked();

@@ -1,74 +1,156 @@
 //! What the collector saw: fetched from it, or read in its log, and held against what was sent.
 
-use super::egress::{AFTER_LAST, source_of};
+use std::sync::mpsc;
+
+use super::egress::AFTER_LAST;
 use super::*;
 use crate::egress::ledger::{Findings, Ledger, MOST_OCTETS};
+use crate::egress::witness::access::{self, FetchError};
+use crate::scope::{Leave, Patience, To, Transport as By, Wanted};
+use crate::sweep::witnessed;
+
+/// Receipts of a large sweep are some megabytes, which come in small windows.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(5),
+    turn: Duration::from_secs(10),
+    whole: Duration::from_secs(90),
+};
+/// How long the fetching waits for its places under the ceilings.
+const FOR_PLACES: Duration = Duration::from_secs(10);
+/// Acknowledgements in a second, at most: as many as one address may get anyway.
+const MOST_FRAMES: u32 = 36;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Conductor<'_> {
     /// Fetches what there is by now and puts down what is new. A collector that is down or lies is told; it
     /// stops nothing.
-    pub(super) fn fetch_receipts(&mut self) {
-        let egress = &self.orders.profile.egress;
+    pub(super) fn fetch_receipts(&mut self) -> Result<(), Halt> {
         if self.orders.egress.key.is_none() || self.ways.last_sent.is_none() {
-            return;
+            return Ok(());
         }
         self.witness_faults.clear();
-        if let Some(path) = &egress.witness_log {
+        self.witness_remarks.clear();
+        let mut text = String::new();
+        if let Some(path) = &self.orders.profile.egress.witness_log {
             match read_log(path) {
-                Ok(text) => self.take_receipts(&text),
+                Ok(log) => self.take_receipts(&log),
                 Err(cause) => {
-                    let text = format!("{path}: {cause}");
-                    self.witness_faults.insert(("witness-unreadable".to_owned(), text));
+                    text = format!("{path}: {cause}");
+                    self.witness_faults.insert(("witness-unreadable".to_owned(), text.clone()));
                 }
+            }
+        }
+        match self.fetch()? {
+            None => {}
+            Some(Ok(lines)) => self.take_receipts(&lines),
+            Some(Err(fault)) => {
+                text = fault.to_string();
+                self.witness_faults.insert((code(&fault).to_owned(), text.clone()));
+            }
+        }
+        if !text.is_empty() {
+            tracing::warn!(cause = %text, "receipts");
+        }
+        Ok(())
+    }
+
+    /// Asks the collector, in a thread of its own; the conductor listens meanwhile.
+    fn fetch(&mut self) -> Result<Option<Result<String, FetchError>>, Halt> {
+        let (Some(access), Some(collector)) =
+            (self.orders.egress.access.clone(), &self.orders.profile.egress.collector)
+        else {
+            return Ok(None);
+        };
+        let Some(station) = self.orders.stations.first() else { return Ok(None) };
+        let began = self.world.now();
+        let permit = loop {
+            let now = self.world.now();
+            let per_target = self.world.fence().ceilings().per_target;
+            let wanted = Wanted {
+                to: collector.address,
+                whom: To::Collector,
+                transport: By::Tcp,
+                vantage: station.id,
+                mac: Mac::ZERO,
+                frames: MOST_FRAMES.min(per_target),
+            };
+            match self.world.fence().converse(&wanted, now) {
+                Leave::Now(permit) => break permit,
+                Leave::Later(wait) if now.saturating_sub(began) < FOR_PLACES => {
+                    self.hear_for(wait.min(BETWEEN_LOOKS))?;
+                }
+                Leave::Later(_) => return Ok(Some(Err(FetchError::Timeout))),
+                Leave::Refused(refusal) => {
+                    let cause = std::io::Error::other(refusal.to_string());
+                    return Ok(Some(Err(FetchError::Broken(cause))));
+                }
+            }
+        };
+        let (tell, told) = mpsc::channel();
+        let (sweep, interface) = (self.head.id.clone(), station.interface.clone());
+        std::thread::spawn(move || {
+            let fetched = permit
+                .connect(&interface, PATIENCE)
+                .map_err(|cause| match cause.kind() {
+                    std::io::ErrorKind::TimedOut => FetchError::Timeout,
+                    _ => FetchError::Broken(cause),
+                })
+                .and_then(|stream| access::fetch(stream, &access, &sweep));
+            // Nobody waits any more where the sweep was stopped.
+            let _ = tell.send(fetched);
+        });
+        loop {
+            match told.try_recv() {
+                Ok(fetched) => return Ok(Some(fetched)),
+                Err(mpsc::TryRecvError::Disconnected) => return Ok(Some(Err(FetchError::Timeout))),
+                Err(mpsc::TryRecvError::Empty) => self.hear_for(BETWEEN_LOOKS)?,
+            }
+            if self.reporter.stopping() {
+                return Err(Halt::Stopped);
             }
         }
     }
 
     /// The last look: what was sent last has had its time to arrive.
     pub(super) fn last_receipts(&mut self) -> Result<(), Halt> {
-        if let Some(last) = self.ways.last_sent {
-            let due = last + AFTER_LAST;
-            let left = due.saturating_sub(self.world.now());
-            if !left.is_zero() {
-                self.reporter.pass("egress-receipts", "", 0);
-                self.hear_for(left)?;
-            }
-        }
+        let Some(last) = self.ways.last_sent else { return Ok(()) };
+        let left = (last + AFTER_LAST).saturating_sub(self.world.now());
+        self.reporter.pass("egress-receipts", "", 0);
+        self.hear_for(left)?;
         self.note_answers();
-        self.fetch_receipts();
+        self.fetch_receipts()?;
         if self.reporter.stopping() { Err(Halt::Stopped) } else { Ok(()) }
     }
 
     /// Holds a collector's lines against the sweep's probes.
-    pub(super) fn take_receipts(&mut self, text: &str) {
-        let key = self.ways.key().clone();
-        let Findings { receipts, faults, .. } =
-            Ledger::of_log(&key, &self.head.id, &self.intake.log).check(text);
-        let methods: BTreeMap<u32, _> = self
-            .intake
-            .log
-            .iter()
-            .filter_map(|(_, observation)| match &observation.fact {
-                Fact::EgressProbe(probe) => Some((probe.number, probe.method)),
-                _ => None,
-            })
-            .collect();
-        let at = self.now();
-        for (vantage, receipt) in receipts {
-            let Some(method) = methods.get(&receipt.probe) else { continue };
-            let seen_at = receipt.seen_at.unwrap_or(at);
-            let fact = Fact::EgressReceipt(receipt);
-            let source = source_of(*method);
-            // Equal facts fold and count; a receipt that was fetched twice was seen once.
-            if !self.intake.log.knows(vantage, source, &fact) {
-                self.intake.note(seen_at, vantage, source, fact, &[]);
-            }
+    fn take_receipts(&mut self, text: &str) {
+        let findings: Findings =
+            Ledger::of_log(self.ways.key(), &self.head.id, &self.intake.log).check(text);
+        for one in witnessed::receipts(&findings, &self.intake.log) {
+            let fact = Fact::EgressReceipt(one.receipt);
+            self.intake.note(one.at, one.vantage, one.source, fact, &[]);
         }
-        for (word, faulty) in faults {
-            let lines: Vec<String> = faulty.lines.iter().map(ToString::to_string).collect();
-            let text = format!("{} × {}; {}", faulty.count, lines.join(" "), faulty.argument);
-            self.witness_faults.insert((format!("witness-{word}"), text));
+        for remark in witnessed::remarks(&findings) {
+            self.witness_remarks.insert(remark.word, remark);
         }
+    }
+}
+
+/// The published word of what went wrong.
+fn code(fault: &FetchError) -> &'static str {
+    match fault {
+        FetchError::Denied(_) => "witness-denied",
+        FetchError::OtherCertificate { .. }
+        | FetchError::Untrusted(_)
+        | FetchError::NothingToTrust
+        | FetchError::Certificate(_) => "witness-certificate",
+        FetchError::Expired | FetchError::NotYetValid => "witness-expired",
+        FetchError::TooLarge(_) | FetchError::NotACollector => "witness-untrusted-answer",
+        FetchError::Timeout
+        | FetchError::Broken(_)
+        | FetchError::Tls(_)
+        | FetchError::Status(_)
+        | FetchError::CutOff(_) => "witness-unreachable",
     }
 }
 

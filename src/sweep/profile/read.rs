@@ -343,6 +343,10 @@ impl Reading<'_> {
             self.fault(url.span(), "egress.collector.url", url.get_ref(), FaultKind::CollectorUrl);
             return None;
         };
+        if collector.pin.is_none() && collector.authority.is_none() {
+            // By what else would it be known?
+            self.fault(collector.url.span(), "egress.collector.pin", "", FaultKind::Pin);
+        }
         Some(Collector { address, token, pin, identity, authority })
     }
 
@@ -652,7 +656,7 @@ methods = ["next-hop", "spoofed-source", "proxy", "dns", "port-mapping", "ipv6",
 canaries = ["198.51.100.10", "2001:db8:ffff::10"]
 canary_zone = "w.example.net"
 key = "env:JIEBEI_EGRESS_KEY"
-collector = { url = "https://198.51.100.10:8443", token = "env:JIEBEI_COLLECTOR_TOKEN", pin = "sha256" }
+collector = { url = "https://198.51.100.10:8443", token = "env:JIEBEI_COLLECTOR_TOKEN", pin = "0f:1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0" }
 witness_log = "witness.jsonl"
 reference = ["10.20.1.9"]
 [audit]

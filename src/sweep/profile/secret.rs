@@ -37,8 +37,8 @@ impl SecretRef {
 
     /// The secret, without the line end that editors leave behind it.
     pub fn resolve(&self) -> Result<Secret, Unresolved> {
-        /// A key or a password; 4 KiB holds any PEM of the field.
-        const MOST: u64 = 4096;
+        /// A key or a password; a chain of certificates with its key is some kilobytes of PEM.
+        const MOST: u64 = 64 << 10;
         let mut octets = match self {
             SecretRef::Env(name) => std::env::var(name)
                 .map_err(|_| Unresolved::NoSuchVariable(name.clone()))?
