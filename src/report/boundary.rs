@@ -12,7 +12,7 @@ use super::measure::{fit, fit_end, mono, width};
 use super::view::{View, number, shown};
 use crate::net::Prefix;
 use crate::observe::EgressMethod;
-use crate::result::v1::{Coverage, Egress};
+use crate::result::v1::{Coverage, Device, Egress};
 
 const WIDTH: f64 = 980.0;
 const ROW: f64 = 62.0;
@@ -25,6 +25,8 @@ const BOUNDARY: f64 = 690.0;
 const PUBLIC: (f64, f64) = (734.0, 236.0);
 /// Ways out that are drawn; past it they are counted.
 const DRAWN: usize = 40;
+/// Ways out that a prefix is searched for; a sweep finds some tens.
+const COUNTED: usize = 1000;
 /// Prefixes that get a sentence.
 const SAID: usize = 200;
 
@@ -233,17 +235,16 @@ fn gateway(egress: &Egress) -> Vec<String> {
     if known.is_empty() { vec!["—".to_owned()] } else { known }
 }
 
-/// The name of the device that leads out.
+/// The device that leads out.
+fn leads<'a>(view: &View<'a>, egress: &Egress) -> Option<&'a Device> {
+    view.result.devices.iter().find(|device| match &egress.gateway.mac {
+        Some(mac) => device.macs.contains(mac),
+        None => egress.gateway.ip.as_ref().is_some_and(|ip| device.addresses.contains(ip)),
+    })
+}
+
 fn called(view: &View<'_>, egress: &Egress) -> Option<String> {
-    let device = view.result.devices.iter().find(|device| {
-        let at = |ip: &String| device.addresses.contains(ip);
-        let with = |mac: &String| device.macs.contains(mac);
-        match &egress.gateway.mac {
-            Some(mac) => with(mac),
-            None => egress.gateway.ip.as_ref().is_some_and(at),
-        }
-    })?;
-    super::view::name(device).map(str::to_owned)
+    super::view::name(leads(view, egress)?).map(str::to_owned)
 }
 
 /// For each prefix where ways out were looked for, or were not for a reason: what was found, or how far
@@ -285,13 +286,15 @@ fn sentences(view: &View<'_>, row: &Coverage, place: &str) -> String {
     let sound: Vec<&str> = ran.iter().copied().filter(|method| !void.contains(method)).collect();
     let is_calibrated = sound.iter().any(|method| state(method) == Some("yes"));
     let prefix: Option<Prefix> = row.prefix.parse().ok();
+    // A device known by its IPv4 address leads out of its IPv6 prefix as well.
     let here = |egress: &&Egress| {
-        let ip: Option<IpAddr> = egress.gateway.ip.as_ref().and_then(|ip| ip.parse().ok());
-        ip.zip(prefix).is_some_and(|(ip, prefix)| prefix.contains(ip))
+        let device = leads(view, egress);
+        let known = egress.gateway.ip.iter().chain(device.iter().flat_map(|of| &of.addresses));
+        let mut at = known.filter_map(|ip| ip.parse::<IpAddr>().ok());
+        prefix.is_some_and(|prefix| at.any(|ip| prefix.contains(ip)))
     };
-    let unfiled =
-        view.result.egresses.iter().filter(|egress| egress.registered_as.is_none()).filter(here);
-    let count = unfiled.count();
+    let unfiled = view.result.egresses.iter().filter(|egress| egress.registered_as.is_none());
+    let count = unfiled.take(COUNTED).filter(here).count();
     let methods = |list: &[&str]| ("methods", list.join(", ").into());
     let mut said = vec![match () {
         () if count > 0 && view.compared() => {
@@ -308,9 +311,6 @@ fn sentences(view: &View<'_>, row: &Coverage, place: &str) -> String {
         }
         () => view.say_with("report-boundary-not-shown", &[place()]),
     }];
-    if !void.is_empty() {
-        said.push(view.say_with("report-boundary-void", &[methods(&void)]));
-    }
     let reasons: Vec<String> = row
         .why_not
         .iter()
@@ -318,7 +318,12 @@ fn sentences(view: &View<'_>, row: &Coverage, place: &str) -> String {
         .filter(|line| line.split(": ").next().is_some_and(is_egress))
         .map(shown)
         .collect();
-    if !reasons.is_empty() && count == 0 {
+    // Its reason says more, where there is one.
+    let told = |method: &&str| reasons.iter().any(|line| line.starts_with(*method));
+    if !void.iter().all(told) {
+        said.push(view.say_with("report-boundary-void", &[methods(&void)]));
+    }
+    if !reasons.is_empty() {
         let list = reasons.join("; ");
         said.push(view.say_with("report-boundary-reasons", &[("reasons", list.into())]));
     }

@@ -61,7 +61,7 @@ pub(super) fn of_egress(rule: &'static str, way: &Way<'_>, row: &Egress, view: &
         cap: way.cap,
         ..Found::default()
     }
-    .subject(Subject { ip: way.ip, mac: way.mac, ..Subject::default() })
+    .subject(Subject { ip: way.ip, ..Subject::default() })
     .detail("registered_as", row.name.as_str())
     .detail("methods", texts(&way.methods))
     .detail("public_addresses", texts(&way.public));

@@ -1,140 +1,24 @@
-//! Ways out held against the filed egresses: whose each one is.
-//!
-//! **By address.** What the collector saw come from a filed `public` prefix left by that egress, whoever
-//! relayed it and whichever method showed it. An address that a filed gateway shows of itself is that
-//! gateway's matter, also where others leave by it.
-//!
-//! **By ladder.** A packet that was steered through a device passes a filed gateway where one answers behind
-//! it; where somebody answers there who is in no table, it does not. Where only the sender's own address
-//! was seen (no NAT), the ladder decides.
-//!
-//! **By what a NAT would have done.** An answer in a canary's name shows no NAT when it keeps the address of
-//! who was asked. A UDP request opens a new flow at a NAT, so an untranslated UDP answer did not pass a gateway
-//! that translates. An echo or a reset is translated by nobody: it says that there is a way out, not
-//! which, unless there is only one or the path is too short to lead through the gateway.
-//!
-//! Where it cannot be told, nothing is found: an egress that is filed must never be called unregistered.
+//! What each sighting comes to: the filed egress it left by, the device's own way, or nothing that can be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::view::{Row, View, routes};
-use crate::inventory::egress::{Egress, Said, SeenAs, Sighting};
-use crate::inventory::{DeviceKey, EgressCoverage};
+use super::filed::Filed;
+use super::is_public;
+use crate::audit::view::{View, routes};
+use crate::inventory::DeviceKey;
+use crate::inventory::egress::{Egress, Rung, Said, SeenAs, Sighting};
 use crate::net::special::{self, Purpose};
-use crate::net::{Family, Mac, Prefix, carrier};
+use crate::net::{Family, Prefix, carrier};
 use crate::observe::{EgressMethod, ObservationId, SeenBy, VantageId};
-use crate::registry::model::{self, Role};
-use crate::result::v1::Confidence;
+use crate::registry::model::Role;
 
-/// Receipts shown of one method, hops, and facts of the other methods.
+/// Facts of a method without rounds that are taken at most.
 const SHOWN: usize = 4;
-/// Public addresses that one way out lists at most.
-const LISTED: usize = 64;
-
-/// Whose a way out is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose<'a> {
-    Filed(&'a model::Egress),
-    /// Past its `valid_until`.
-    Expired(&'a model::Egress),
-    /// Led out by its gateway, as an address that is not filed.
-    Mismatch(&'a model::Egress),
-    Unregistered,
-}
-
-/// A way out to the internet.
-#[derive(Debug, Clone)]
-pub struct Way<'a> {
-    pub whose: Whose<'a>,
-    /// Who leads out: of a filed egress its gateway, where it was seen.
-    pub key: Option<DeviceKey>,
-    pub device: Option<usize>,
-    pub ip: Option<IpAddr>,
-    pub mac: Option<Mac>,
-    pub vantage: Option<VantageId>,
-    pub public: BTreeSet<IpAddr>,
-    pub methods: BTreeSet<EgressMethod>,
-    /// In the order of methods and time.
-    pub evidence: Vec<ObservationId>,
-    /// Who answered behind it, by hop.
-    pub hops: Vec<(u8, IpAddr)>,
-    /// What all of it is worth at most.
-    pub cap: Option<Confidence>,
-}
-
-/// Whether silence of a method says anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calibrated {
-    Yes,
-    No,
-    NotRun,
-}
-
-impl Calibrated {
-    /// As it is published.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Calibrated::Yes => "yes",
-            Calibrated::No => "no",
-            Calibrated::NotRun => "not-run",
-        }
-    }
-}
-
-impl Way<'_> {
-    /// The carriers whose lines the public addresses are on, as far as they are known.
-    pub fn networks(&self) -> BTreeSet<&'static str> {
-        self.public.iter().filter_map(|&address| carrier::of(address)).collect()
-    }
-}
-
-/// Whether an address is one of the internet's.
-///
-/// Decided by the registry and the canaries, for an extranet may use any range inside: never what lies in the
-/// scope or in a segment of the registry, on the link or on the host itself; always a canary and a filed
-/// public prefix; else what is not set apart for private use. Documentation ranges are public: they stand for
-/// the internet in a laboratory.
-pub fn is_public(address: IpAddr, view: &View<'_>) -> bool {
-    if !special::is_host(address) || special::is_link_local(address) {
-        return false;
-    }
-    let filed = || {
-        let mut rows = view.index.registry().egresses.iter();
-        rows.any(|row| row.public.iter().any(|prefix| prefix.contains(address)))
-    };
-    if view.inventory.egresses.canaries.contains(&address) || filed() {
-        return true;
-    }
-    let inside = view.context.scope.contains(address) || view.index.segment(address).is_some();
-    !inside
-        && !matches!(
-            special::purpose(address),
-            Some(
-                Purpose::Private
-                    | Purpose::SharedSpace
-                    | Purpose::UniqueLocal
-                    | Purpose::Benchmarking
-                    | Purpose::Reserved
-                    | Purpose::Mapped
-                    | Purpose::Translation
-                    | Purpose::Discard
-            )
-        )
-}
-
-/// A filed egress that has begun, and who its gateway is.
-struct Filed<'a> {
-    row: &'a model::Egress,
-    is_valid: bool,
-    addresses: BTreeSet<IpAddr>,
-    macs: BTreeSet<Mac>,
-    devices: BTreeSet<usize>,
-}
 
 /// What one sighting or saying comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verdict {
     /// Of the filed egress at this place.
     Filed(usize),
     Mismatch(usize),
@@ -146,71 +30,57 @@ enum Verdict {
     Nothing,
 }
 
-struct Claim {
-    verdict: Verdict,
-    method: EgressMethod,
+pub(super) struct Claim {
+    pub verdict: Verdict,
+    pub method: EgressMethod,
     /// Zero where the method has no rounds.
-    round: u8,
-    public: Option<IpAddr>,
-    evidence: Vec<ObservationId>,
+    pub round: u8,
+    pub public: Option<IpAddr>,
+    pub evidence: Vec<ObservationId>,
 }
 
 /// A registered gateway that a canary was reached through.
-struct Out {
-    family: Family,
-    vantage: VantageId,
+pub(super) struct Out {
+    pub family: Family,
+    pub vantage: VantageId,
     /// Whether all that came through had another source than ours.
-    translates: bool,
-    hops: Option<u8>,
+    pub translates: bool,
+    pub hops: Option<u8>,
 }
 
-struct Judge<'v, 'a> {
-    view: &'v View<'a>,
-    filed: Vec<Filed<'a>>,
+pub(super) struct Judge<'v, 'a> {
+    pub view: &'v View<'a>,
+    pub filed: Vec<Filed<'a>>,
     /// For each of the inventory's, the filed egresses that it is the gateway of.
-    gateway_of: Vec<Vec<usize>>,
+    pub gateway_of: Vec<Vec<usize>>,
     /// Unfiled public addresses that filed gateways showed of themselves.
-    shown: BTreeMap<IpAddr, usize>,
+    pub shown: BTreeMap<IpAddr, usize>,
     /// The same of devices that are registered to route, but as no filed egress's gateway.
-    routed: BTreeMap<IpAddr, usize>,
-    out: Vec<Out>,
-    has_receipts: bool,
+    pub routed: BTreeMap<IpAddr, usize>,
+    pub out: Vec<Out>,
+    /// Who answered behind a registered gateway: at the least hop limit, and of which filed egress it is.
+    pub behind: BTreeMap<(Family, IpAddr), (u8, Option<usize>)>,
+    /// Devices that may be whose way it is: of valid filed egresses, or registered as gateways.
+    pub gateways: BTreeSet<usize>,
+    /// Devices that something was steered through to a canary, by its family; and those it came through.
+    pub asked: BTreeSet<(usize, Family)>,
+    pub came: BTreeSet<usize>,
+    /// Whether anything steered, or anything of IPv6, reached the collector.
+    pub has_ipv6: bool,
+    pub has_receipts: bool,
 }
 
-/// Every way out that was found.
-pub(super) fn ways<'a>(view: &View<'a>) -> Vec<Way<'a>> {
-    let judge = Judge::of(view);
-    let all = &view.inventory.egresses.of;
-    let mut filed: BTreeMap<(usize, bool), Vec<(usize, Claim)>> = BTreeMap::new();
-    let mut ways = Vec::new();
-    for (place, egress) in all.iter().enumerate() {
-        let mut own = Vec::new();
-        for claim in judge.claims(place, egress) {
-            match claim.verdict {
-                Verdict::Filed(row) => {
-                    filed.entry((row, false)).or_default().push((place, claim));
-                }
-                Verdict::Mismatch(row) => {
-                    filed.entry((row, true)).or_default().push((place, claim));
-                }
-                Verdict::Own | Verdict::Hinted => own.push(claim),
-                Verdict::Nothing => {}
-            }
-        }
-        if !own.is_empty() {
-            ways.push(judge.own_way(egress, own));
-        }
-    }
-    let mut known: Vec<Way<'a>> = filed
-        .into_iter()
-        .filter_map(|((row, mismatch), claims)| judge.filed_way(row, mismatch, claims))
-        .collect();
-    known.extend(ways);
-    known
+/// Whether a packet that was steered through a device passes a filed gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ladder {
+    Passes(usize),
+    /// Somebody answered behind it who is in no table.
+    Leaves,
+    Silent,
 }
 
 impl<'v, 'a> Judge<'v, 'a> {
-    fn of(view: &'v View<'a>) -> Judge<'v, 'a> {
+    pub(super) fn of(view: &'v View<'a>) -> Judge<'v, 'a> {
         let day = view.index.day();
         let filed: Vec<Filed<'a>> = view
             .index
@@ -247,8 +117,35 @@ impl<'v, 'a> Judge<'v, 'a> {
             shown: BTreeMap::new(),
             routed: BTreeMap::new(),
             out: Vec::new(),
+            behind: BTreeMap::new(),
+            gateways: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            came: BTreeSet::new(),
+            has_ipv6: false,
             has_receipts,
         };
+        let valid = judge.filed.iter().filter(|filed| filed.is_valid);
+        let mut gateways: BTreeSet<usize> =
+            valid.flat_map(|filed| filed.devices.iter().copied()).collect();
+        gateways.extend((0..view.inventory.devices.len()).filter(|&device| {
+            let registered = view.registered(device);
+            registered.is_some_and(|registered| registered.roles.contains(&Role::Gateway))
+        }));
+        judge.gateways = gateways;
+        for egress in all {
+            judge.has_ipv6 |= egress.sightings.iter().any(|one| {
+                one.is_receipt() && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
+            });
+            let Some(device) = egress.device else { continue };
+            for (method, family, _) in &egress.asked {
+                if matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6) {
+                    judge.asked.insert((device, *family));
+                }
+            }
+            if egress.sightings.iter().any(Sighting::is_steered) {
+                judge.came.insert(device);
+            }
+        }
         for (place, egress) in all.iter().enumerate() {
             let gateway = judge.gateway_of.get(place).and_then(|of| of.first()).copied();
             let is_router = judge.is_registered_router(egress);
@@ -272,6 +169,12 @@ impl<'v, 'a> Judge<'v, 'a> {
             if gateway.is_none() && !is_router {
                 continue;
             }
+            for rung in egress.ladder.iter().filter(|rung| rung.said == Said::TimeExceeded) {
+                let at = (rung.hop_limit, gateway);
+                let known = judge.behind.entry((rung.family, rung.from)).or_insert(at);
+                // The nearest; where two are as near, the one that is filed.
+                *known = std::cmp::min_by_key(*known, at, |(hop, row)| (*hop, row.is_none()));
+            }
             let mut by_family: BTreeMap<(Family, VantageId), Vec<&Sighting>> = BTreeMap::new();
             for sighting in steered() {
                 let at = (Family::of(sighting.canary), sighting.vantage);
@@ -290,7 +193,7 @@ impl<'v, 'a> Judge<'v, 'a> {
     }
 
     /// The filed egress in whose public prefix the address lies: a valid one before one that ran out.
-    fn by_address(&self, address: IpAddr) -> Option<usize> {
+    pub(super) fn by_address(&self, address: IpAddr) -> Option<usize> {
         let holds = |filed: &Filed<'_>| filed.row.public.iter().any(|p| p.contains(address));
         let places = |valid: bool| {
             let mut all = self.filed.iter();
@@ -299,7 +202,7 @@ impl<'v, 'a> Judge<'v, 'a> {
         places(true).or_else(|| places(false))
     }
 
-    fn is_registered_router(&self, egress: &Egress) -> bool {
+    pub(super) fn is_registered_router(&self, egress: &Egress) -> bool {
         let by_device = egress.device.and_then(|device| self.view.registered(device));
         by_device.is_some_and(|registered| routes(&registered.roles))
             || egress
@@ -319,7 +222,7 @@ impl<'v, 'a> Judge<'v, 'a> {
         }
     }
 
-    fn claims(&self, place: usize, egress: &Egress) -> Vec<Claim> {
+    pub(super) fn claims(&self, place: usize, egress: &Egress) -> Vec<Claim> {
         let mut claims: Vec<Claim> = egress
             .sightings
             .iter()
@@ -427,6 +330,11 @@ impl<'v, 'a> Judge<'v, 'a> {
             if let Some(&row) = self.gateway_of.get(place).and_then(|of| of.first()) {
                 return self.through(row, None);
             }
+            // Behind a registered router may stand a filed gateway that nobody here has seen.
+            let is_unseen = |filed: &Filed<'_>| filed.is_valid && filed.devices.is_empty();
+            if self.is_registered_router(egress) && self.filed.iter().any(is_unseen) {
+                return Verdict::Nothing;
+            }
             match self.ladder(egress, family) {
                 Ladder::Passes(row) => return self.through(row, None),
                 Ladder::Leaves => {
@@ -485,14 +393,8 @@ impl<'v, 'a> Judge<'v, 'a> {
         let on_link = device.is_some_and(|device| {
             device.is_on_link() && device.vantages.contains(&sighting.vantage)
         });
-        on_link || self.filed.iter().filter(|filed| filed.is_valid).all(|filed| self.was_out(filed))
-    }
-
-    fn was_out(&self, filed: &Filed<'_>) -> bool {
-        let all = self.view.inventory.egresses.of.iter();
-        all.filter(|egress| egress.device.is_some_and(|device| filed.devices.contains(&device)))
-            .flat_map(|egress| &egress.sightings)
-            .any(Sighting::is_steered)
+        let was_out = |filed: &Filed<'_>| filed.devices.iter().any(|of| self.came.contains(of));
+        on_link || self.filed.iter().filter(|filed| filed.is_valid).all(was_out)
     }
 
     /// Whether no registered gateway can be whose way it is: each that there is in this family was asked and
@@ -503,30 +405,10 @@ impl<'v, 'a> Judge<'v, 'a> {
             .device
             .and_then(|device| devices.get(device))
             .is_some_and(|device| device.is_on_link());
-        let mut gateways: BTreeSet<usize> = self
-            .filed
-            .iter()
-            .filter(|filed| filed.is_valid)
-            .flat_map(|filed| filed.devices.iter().copied())
-            .collect();
-        gateways.extend((0..devices.len()).filter(|&device| {
-            let roles = self.view.registered(device).map(|registered| registered.roles.as_slice());
-            roles.unwrap_or_default().contains(&Role::Gateway)
-        }));
         // A host leaves its link by somebody on it.
-        gateways.retain(|&gateway| {
+        let mut gateways = self.gateways.iter().copied().filter(|&gateway| {
             !on_link || devices.get(gateway).is_some_and(|device| device.is_on_link())
         });
-        let asked = |gateway: usize| {
-            let mut all = self.view.inventory.egresses.of.iter();
-            all.any(|other| {
-                other.device == Some(gateway)
-                    && other.asked.iter().any(|(method, of, _)| {
-                        *of == family
-                            && matches!(method, EgressMethod::NextHop | EgressMethod::Ipv6)
-                    })
-            })
-        };
         let speaks = |gateway: usize| {
             devices.get(gateway).is_some_and(|device| {
                 device.addresses().any(|address| Family::of(address) == family)
@@ -540,7 +422,9 @@ impl<'v, 'a> Judge<'v, 'a> {
                 false => !on_link && filed.devices.is_empty(),
             })
         };
-        gateways.iter().all(|&gateway| asked(gateway) || on_link && !speaks(gateway)) && !unseen()
+        gateways
+            .all(|gateway| self.asked.contains(&(gateway, family)) || on_link && !speaks(gateway))
+            && !unseen()
     }
 
     /// What the device says of itself.
@@ -569,8 +453,15 @@ impl<'v, 'a> Judge<'v, 'a> {
         if is_gateway || self.is_registered_router(egress) {
             return;
         }
-        let through =
-            egress.passages.iter().filter(|(passage, _)| is_public(passage.remote, self.view));
+        // What we sent ourselves has tokens, and is judged by them.
+        let is_ours = |ip: IpAddr| {
+            let mut own = self.view.context.vantages.iter().flat_map(|vantage| &vantage.addresses);
+            own.any(|(address, _)| *address == ip)
+        };
+        let through = egress
+            .passages
+            .iter()
+            .filter(|(passage, _)| is_public(passage.remote, self.view) && !is_ours(passage.local));
         for (_, id) in through.take(SHOWN) {
             claims.push(Claim {
                 verdict: Verdict::Hinted,
@@ -647,13 +538,7 @@ impl<'v, 'a> Judge<'v, 'a> {
             .sightings
             .iter()
             .any(|one| one.is_steered() && Family::of(one.canary) == Family::Ipv6);
-        let calibrated = || {
-            let all = self.view.inventory.egresses.of.iter();
-            all.flat_map(|other| &other.sightings).any(|one| {
-                one.is_receipt() && (one.is_steered() || Family::of(one.canary) == Family::Ipv6)
-            })
-        };
-        asked && !came && calibrated()
+        asked && !came && self.has_ipv6
     }
 
     fn ladder(&self, egress: &Egress, family: Family) -> Ladder {
@@ -677,231 +562,35 @@ impl<'v, 'a> Judge<'v, 'a> {
         if let Some(row) = passes(true).or_else(|| passes(false)) {
             return Ladder::Passes(row);
         }
+        // A gateway that answers no hop itself is known by who answers behind it.
+        let behind = rungs().find_map(|rung| {
+            let &(nearest, row) = self.behind.get(&(family, rung.from))?;
+            (rung.hop_limit > nearest).then_some(row)
+        });
+        match behind {
+            Some(Some(row)) => return Ladder::Passes(row),
+            Some(None) => return Ladder::Silent,
+            None => {}
+        }
         let is_inside = |ip: IpAddr| {
             self.view.index.segment(ip).is_some() || self.view.index.devices_at(ip).next().is_some()
         };
-        let leaves = rungs().any(|rung| match rung.said {
-            Said::TimeExceeded => !special::is_link_local(rung.from) && !is_inside(rung.from),
-            // Nothing stands between it and the canary.
-            Said::Arrived => rung.hop_limit == 2,
-            Said::Refused => false,
-        });
-        if leaves { Ladder::Leaves } else { Ladder::Silent }
-    }
-
-    /// The evidence of claims: of each method its rounds first, then more of the same.
-    fn gathered(claims: &[&Claim]) -> Vec<ObservationId> {
-        let mut shown: Vec<ObservationId> = Vec::new();
-        for method in EgressMethod::ALL {
-            let of: Vec<&&Claim> = claims.iter().filter(|claim| claim.method == method).collect();
-            let mut rounds = BTreeSet::new();
-            let (first, more): (Vec<&&Claim>, Vec<&&Claim>) =
-                of.into_iter().partition(|claim| rounds.insert((claim.round, claim.public)));
-            for claim in first.into_iter().chain(more).take(2 * SHOWN) {
-                for id in &claim.evidence {
-                    if !shown.contains(id) {
-                        shown.push(*id);
-                    }
-                }
+        // Hop by hop from the first behind it: a hop that nobody answers could be a filed gateway.
+        for hop_limit in 2..=u8::MAX {
+            let here: Vec<&Rung> = rungs().filter(|rung| rung.hop_limit == hop_limit).collect();
+            let stands = |rung: &&Rung| {
+                rung.said == Said::TimeExceeded && !special::is_link_local(rung.from)
+            };
+            if here.iter().any(|rung| rung.said == Said::Arrived) {
+                return Ladder::Leaves;
+            }
+            if here.iter().filter(|rung| stands(rung)).any(|rung| !is_inside(rung.from)) {
+                return Ladder::Leaves;
+            }
+            if !here.iter().any(|rung| stands(rung)) {
+                return Ladder::Silent;
             }
         }
-        shown
+        Ladder::Silent
     }
-
-    fn own_way(&self, egress: &Egress, claims: Vec<Claim>) -> Way<'a> {
-        let device = egress.device.and_then(|device| self.view.inventory.devices.get(device));
-        let ip = device
-            .and_then(|device| self.view.known_by(device.addresses()))
-            .or_else(|| self.view.known_by(egress.targets.iter().copied()));
-        let mac = match egress.key {
-            DeviceKey::Station(mac) => Some(mac),
-            DeviceKey::Address(_) => device.and_then(|device| device.macs.first().copied()),
-        };
-        let mut evidence = Self::gathered(&claims.iter().collect::<Vec<_>>());
-        // The ladder shows a way only where packets of ours were steered.
-        let steered = |claim: &Claim| {
-            matches!(claim.method, EgressMethod::NextHop | EgressMethod::Ipv6) && claim.round > 0
-        };
-        let is_steered = claims.iter().any(steered);
-        let mut hops: Vec<(u8, IpAddr)> = Vec::new();
-        for rung in egress.ladder.iter().filter(|_| is_steered) {
-            if !hops.contains(&(rung.hop_limit, rung.from)) && hops.len() < 2 * SHOWN {
-                hops.push((rung.hop_limit, rung.from));
-            }
-        }
-        let rungs = egress.ladder.iter().filter(|_| is_steered).take(SHOWN);
-        evidence.extend(rungs.map(|rung| rung.observation));
-        Way {
-            whose: Whose::Unregistered,
-            key: Some(egress.key),
-            device: egress.device,
-            ip,
-            mac,
-            vantage: egress
-                .sightings
-                .first()
-                .map(|one| one.vantage)
-                .or_else(|| egress.asked.first().map(|(_, _, vantage)| *vantage)),
-            public: claims.iter().filter_map(|claim| claim.public).take(LISTED).collect(),
-            methods: claims.iter().map(|claim| claim.method).collect(),
-            evidence,
-            hops,
-            cap: cap(&claims),
-        }
-    }
-
-    fn filed_way(
-        &self,
-        row: usize,
-        mismatch: bool,
-        claims: Vec<(usize, Claim)>,
-    ) -> Option<Way<'a>> {
-        let filed = self.filed.get(row)?;
-        let whose = match (filed.is_valid, mismatch) {
-            (true, false) => Whose::Filed(filed.row),
-            (true, true) => Whose::Mismatch(filed.row),
-            (false, _) => Whose::Expired(filed.row),
-        };
-        let devices = &self.view.inventory.devices;
-        let device = filed.devices.first().copied();
-        let seen = device.and_then(|device| devices.get(device));
-        let ip = filed
-            .addresses
-            .iter()
-            .copied()
-            .find(|ip| seen.is_none_or(|seen| seen.binding(*ip).is_some()))
-            .or_else(|| seen.and_then(|seen| self.view.known_by(seen.addresses())));
-        let mac = seen
-            .and_then(|seen| seen.macs.first().copied())
-            .or_else(|| filed.macs.first().copied());
-        // The gateway's own showing before what others relayed.
-        let of_gateway =
-            |place: usize| self.gateway_of.get(place).is_some_and(|of| of.contains(&row));
-        let mut ordered: Vec<&(usize, Claim)> = claims.iter().collect();
-        ordered.sort_by_key(|(place, _)| !of_gateway(*place));
-        let only: Vec<&Claim> = ordered.iter().map(|(_, claim)| claim).collect();
-        let all = &self.view.inventory.egresses.of;
-        let vantage = ordered
-            .first()
-            .and_then(|(place, _)| all.get(*place)?.sightings.first())
-            .map(|one| one.vantage);
-        Some(Way {
-            whose,
-            key: seen.map(|seen| seen.key),
-            device,
-            ip,
-            mac,
-            vantage,
-            public: only.iter().filter_map(|claim| claim.public).take(LISTED).collect(),
-            methods: only.iter().map(|claim| claim.method).collect(),
-            evidence: Self::gathered(&only),
-            hops: Vec::new(),
-            cap: None,
-        })
-    }
-}
-
-/// Whether a packet that was steered through a device passes a filed gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ladder {
-    Passes(usize),
-    /// Somebody answered behind it who is in no table.
-    Leaves,
-    Silent,
-}
-
-impl<'a> Filed<'a> {
-    fn of(row: &'a model::Egress, view: &View<'a>) -> Filed<'a> {
-        let day = view.index.day();
-        let mut addresses: BTreeSet<IpAddr> = view.index.gateway_addresses(row).collect();
-        let mut macs = BTreeSet::new();
-        let mut rows: Vec<&model::Device> = Vec::new();
-        if let Some(model::GatewayRef::Device(name)) = &row.gateway {
-            rows.extend(view.index.device(&row.unit, name));
-        }
-        for &ip in &addresses.clone() {
-            rows.extend(view.index.devices_at(ip));
-        }
-        let mut devices: BTreeSet<usize> = BTreeSet::new();
-        for of in rows {
-            addresses.extend(&of.ip);
-            macs.extend(&of.mac);
-            let seen: BTreeSet<_> =
-                view.matching(Row::Device(of)).into_iter().map(|device| device.key).collect();
-            let all = &view.inventory.devices;
-            devices.extend(
-                (0..all.len()).filter(|&place| {
-                    all.get(place).is_some_and(|device| seen.contains(&device.key))
-                }),
-            );
-        }
-        for &ip in &addresses {
-            devices.extend(view.at(ip).map(|(place, _)| place));
-        }
-        for &place in &devices {
-            let device = view.inventory.devices.get(place);
-            addresses.extend(device.into_iter().flat_map(|device| device.addresses()));
-        }
-        Filed { row, is_valid: row.is_valid_on(day), addresses, macs, devices }
-    }
-
-    /// Whether an answer from here is its gateway's: an address of it, or one on its outer side.
-    fn answers(&self, from: IpAddr) -> bool {
-        self.addresses.contains(&from) || self.row.public.iter().any(|prefix| prefix.contains(from))
-    }
-}
-
-/// What claims of a device's own way are worth at most: two rounds of one method that shows it prove it,
-/// two methods corroborate one another.
-fn cap(claims: &[Claim]) -> Option<Confidence> {
-    let mut rounds: BTreeMap<EgressMethod, BTreeSet<u8>> = BTreeMap::new();
-    for claim in claims.iter().filter(|claim| claim.verdict == Verdict::Own) {
-        rounds.entry(claim.method).or_default().insert(claim.round);
-    }
-    let methods: BTreeSet<EgressMethod> = claims.iter().map(|claim| claim.method).collect();
-    match methods.len() {
-        _ if rounds.values().any(|rounds| rounds.len() >= 2) => None,
-        0 | 1 => Some(Confidence::Indicated),
-        _ => Some(Confidence::Corroborated),
-    }
-}
-
-/// Whether the silence of `next-hop` and `spoofed-source` says anything, by prefix and vantage: for each row of
-/// the inventory's coverage, in its order.
-pub(super) fn calibration(view: &View<'_>) -> Vec<BTreeMap<EgressMethod, Calibrated>> {
-    let all = &view.inventory.egresses.of;
-    let judge = Judge::of(view);
-    let is_gateway = |place: usize, egress: &Egress| {
-        judge.gateway_of.get(place).is_some_and(|of| !of.is_empty())
-            || judge.is_registered_router(egress)
-    };
-    let came = |row: &crate::inventory::Coverage, method: EgressMethod| {
-        all.iter().enumerate().any(|(place, egress)| {
-            egress.sightings.iter().filter(|one| one.method == method).any(|one| match method {
-                EgressMethod::NextHop => {
-                    one.vantage == row.vantage
-                        && Family::of(one.canary) == row.prefix.family()
-                        && (one.is_receipt() || is_gateway(place, egress))
-                }
-                _ => one.is_receipt() && row.prefix.contains(one.target),
-            })
-        })
-    };
-    view.inventory
-        .coverage
-        .iter()
-        .map(|row| {
-            [EgressMethod::NextHop, EgressMethod::SpoofedSource]
-                .into_iter()
-                .filter_map(|method| {
-                    let calibrated = match row.egress.get(&method)? {
-                        EgressCoverage::NotRun(_) => Calibrated::NotRun,
-                        EgressCoverage::Ran(_) if came(row, method) => Calibrated::Yes,
-                        EgressCoverage::Ran(_) => Calibrated::No,
-                    };
-                    Some((method, calibrated))
-                })
-                .collect()
-        })
-        .collect()
 }
