@@ -806,6 +806,79 @@ fn who_may_not_ask_and_who_is_not_trusted_are_told_apart() {
     assert_eq!(collector.stop(), 0);
 }
 
+#[test]
+fn a_full_disk_is_told_and_nothing_of_it_is_acknowledged_until_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::set();
+    let folder = stage.folder.display().to_string();
+    let mount = |options: &str| run(&format!("mount -t tmpfs -o {options} tmpfs {folder}"));
+    mount("size=96k");
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let collector = stage.start();
+        let access = collector.access();
+        let probes: Vec<_> = (0..200).map(|number| probe(Carrier::IcmpEcho, number)).collect();
+        for numbers in (0..200).collect::<Vec<_>>().chunks(20) {
+            let frames: Vec<_> =
+                numbers.iter().map(|number| echo(token(Carrier::IcmpEcho, *number))).collect();
+            stage.send(&frames);
+            thread::sleep(Duration::from_millis(50));
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !stage.status(&access).counts.log_fails {
+            assert!(Instant::now() < deadline, "the disk is not full");
+            thread::sleep(Duration::from_millis(50));
+        }
+        let fetched = stage.fetch(&access).unwrap();
+        let (numbers, faults) = checked(&fetched, &probes);
+        assert!(numbers.len() < 200 && faults.is_empty(), "{} {faults:?}", numbers.len());
+        assert_eq!(fetched, stage.logged());
+        run(&format!("mount -o remount,size=4m {folder}"));
+        stage.wait_for(&access, 200);
+        assert!(!stage.status(&access).counts.log_fails);
+        let (numbers, faults) = checked(&stage.fetch(&access).unwrap(), &probes);
+        assert_eq!((numbers.len(), faults), (200, vec![]));
+        assert_eq!(collector.stop(), 0);
+    }));
+    run(&format!("umount -l {folder}"));
+    outcome.unwrap();
+}
+
+#[test]
+fn without_its_table_it_does_not_go_on() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::set();
+    let mut command = stage.jiebei(&["--key", &key().to_hex(), "--log-format", "json"]);
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(told["fields"]["message"].as_str().unwrap().contains("watches"), "{line}");
+    // It is nobody, and so is its child, which has one capability.
+    let of = |pid: u32, name: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let nft: u32 = run(&format!("pgrep -P {}", child.id())).trim().parse().unwrap();
+    for pid in [child.id(), nft] {
+        assert_eq!(of(pid, "Uid"), run("id -u nobody").trim());
+    }
+    assert_eq!(u64::from_str_radix(&of(child.id(), "CapEff"), 16).unwrap(), 0);
+    assert_eq!(u64::from_str_radix(&of(child.id(), "CapPrm"), 16).unwrap(), 0);
+    // CAP_NET_ADMIN is the twelfth (capability.h).
+    assert_eq!(u64::from_str_radix(&of(nft, "CapPrm"), 16).unwrap(), 1 << 12);
+    run(&format!("kill {nft}"));
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(rest.contains("nft ended"), "{rest}");
+}
+
 /// A certificate for the canary, signed by an authority or by itself: (PEM, key).
 fn certificate(
     not_after: i32,
