@@ -163,6 +163,16 @@ impl EgressKey {
         (token.bits >> (layout.seal + layout.hash)) as u64 == self.sweep_tag(sweep, token.field)
     }
 
+    /// [`Self::is_of_sweep`] for many tokens: the tags are computed once.
+    pub fn of_sweep(&self, sweep: &str) -> impl Fn(Token) -> bool + use<> {
+        let tags = Carrier::ALL.map(|carrier| self.sweep_tag(sweep, carrier.field()));
+        move |token| {
+            let layout = layout(token.field);
+            let tag = tags.get(usize::from(code(token.field)));
+            tag == Some(&((token.bits >> (layout.seal + layout.hash)) as u64))
+        }
+    }
+
     /// What the collector puts into its answer to a token, so that who asked knows that it was the
     /// collector who saw it, and from where.
     pub fn proof(&self, token: Token, observed: IpAddr) -> u64 {
@@ -412,6 +422,10 @@ mod tests {
                 assert_ne!(token(&base), token(&other), "{other:?}");
             }
             assert_ne!(token(&base), key(1).token("t", VantageId(0), &base), "{carrier}");
+            for sweep in ["s", "t", "u"] {
+                let of_sweep = key(1).of_sweep(sweep);
+                assert_eq!(of_sweep(token(&base)), key(1).is_of_sweep(token(&base), sweep));
+            }
             assert_ne!(token(&base), key(1).token("s", VantageId(1), &base), "{carrier}");
             assert_ne!(token(&base), key(2).token("s", VantageId(0), &base), "{carrier}");
         }

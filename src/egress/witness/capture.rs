@@ -41,12 +41,12 @@ pub fn run(
 ) -> Result<(), LinkError> {
     let counters = Arc::clone(&recorder.counters);
     while !stop.load(Ordering::Relaxed) {
-        let count = link.receive(PATIENCE, &mut |captured| {
+        link.receive(PATIENCE, &mut |captured| {
+            counters.received.fetch_add(1, Ordering::Relaxed);
             if let Some(seen) = recognise(&captured, key, canaries) {
                 recorder.record(seen);
             }
         })?;
-        counters.received.fetch_add(count as u64, Ordering::Relaxed);
         counters.dropped_by_kernel.store(link.dropped()?, Ordering::Relaxed);
     }
     Ok(())

@@ -215,7 +215,7 @@ fn wanted(query: &str) -> Option<(String, u64)> {
 }
 
 fn receipts(interface: &Interface, sweep: &str, after: u64) -> Response<Answer> {
-    let places = interface.shelf.find(after, &|token| interface.key.is_of_sweep(token, sweep));
+    let places = interface.shelf.find(after, &interface.key.of_sweep(sweep));
     let lines = Lines { shelf: Arc::clone(&interface.shelf), places, at: 0 };
     with(StatusCode::OK, "application/jsonl", lines.boxed())
 }

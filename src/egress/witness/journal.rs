@@ -364,6 +364,17 @@ impl Survey {
     }
 }
 
+/// Whether one of the next lines is an entry of this key.
+fn has_an_entry(reader: &mut impl BufRead, key: &EgressKey) -> bool {
+    const MOST: usize = 1000;
+    let mut line = Vec::new();
+    (0..MOST).any(|_| {
+        line.clear();
+        let read = reader.by_ref().take(MOST_LINE as u64 + 2).read_until(b'\n', &mut line);
+        read.is_ok() && receipt::read(key, String::from_utf8_lossy(&line).trim_end()).is_ok()
+    })
+}
+
 /// Checks each entry against the key and against the one before. What is no entry may stand at the end alone, where
 /// something was being written when it was killed.
 fn survey(
@@ -403,7 +414,7 @@ fn survey(
         let read = match receipt::read(key, text.trim_end()) {
             Ok(_) if !ended => Err("the entry has no end".to_owned()),
             Ok(entry) => Ok(entry),
-            Err(BadEntry::Chain) if survey.first.is_none() => {
+            Err(BadEntry::Chain) if survey.first.is_none() && !has_an_entry(&mut reader, key) => {
                 return Err(JournalError::OtherKey(shown));
             }
             // Changed by somebody: this is never cut off.
@@ -447,4 +458,173 @@ fn survey(
         }
     }
     Ok(survey)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::egress::ledger::Ledger;
+    use crate::egress::witness::tests::numbered;
+    use crate::observe::Carrier;
+
+    fn key() -> EgressKey {
+        EgressKey::from_bytes([7; 32])
+    }
+
+    fn seen(number: u32) -> Seen {
+        Seen {
+            at: "2026-11-25T01:00:01Z".parse().unwrap(),
+            token: numbered(Carrier::Ntp, number),
+            canary: [198, 51, 100, 10].into(),
+            observed: [203, 0, 113, 7].into(),
+            observed_port: 123,
+            port: 123,
+            protocol: "udp",
+            hop_limit: 60,
+            raw: Box::new([0x45; 76]),
+            relayed: String::new(),
+        }
+    }
+
+    fn batch(from: u32, count: u32) -> Vec<Seen> {
+        (from..from + count).map(seen).collect()
+    }
+
+    fn reopen(path: &Path, keep: u64) -> Result<(Journal, u64), JournalError> {
+        Journal::open(path, key(), keep, None)
+    }
+
+    /// All that the interface would hand out.
+    fn shelved(journal: &Journal) -> String {
+        let shelf = journal.shelf().unwrap();
+        let places = shelf.find(0, &|_| true);
+        String::from_utf8(shelf.read(&places).unwrap()).unwrap()
+    }
+
+    /// The numbers of the lines, which must follow one another under the chain.
+    fn numbers(text: &str) -> Vec<u64> {
+        let key = key();
+        let faults = Ledger::new(&key, "x", []).check(text).faults;
+        assert!(faults.keys().all(|fault| *fault == "other-sweep"), "{faults:?}");
+        text.lines().map(|line| receipt::read(&key, line).unwrap().receipt.n).collect()
+    }
+
+    fn whole(path: &Path) -> Vec<Vec<u8>> {
+        paths(path).iter().map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn it_rotates_within_its_bound_and_reads_back_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        const KEEP: u64 = 100_000;
+        let (mut journal, _) = reopen(&path, KEEP).unwrap();
+        for round in 0..60 {
+            journal.append(&batch(round * 10, 10)).unwrap();
+            let size: u64 = paths(&path).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+            assert!(size <= KEEP, "{size}");
+        }
+        let before = shelved(&journal);
+        let all = numbers(&before);
+        assert_eq!(all.last(), Some(&600));
+        assert!(
+            all[0] > 1 && all.len() > 100,
+            "the oldest are gone, and not more than they must be"
+        );
+        drop(journal);
+        let (mut journal, cut) = reopen(&path, KEEP).unwrap();
+        assert_eq!((shelved(&journal), cut), (before, 0));
+        journal.append(&batch(600, 1)).unwrap();
+        assert_eq!(numbers(&shelved(&journal)).last(), Some(&601));
+    }
+
+    #[test]
+    fn killed_at_any_moment_of_a_rotation_it_has_every_entry_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let (mut journal, _) = reopen(&path, 40_000).unwrap();
+        for round in 0..30 {
+            journal.append(&batch(round * 5, 5)).unwrap();
+        }
+        let before = shelved(&journal);
+        let current = fs::read(&path).unwrap();
+        // Which file the next rotation would write over, as it stands.
+        let oldest = numbers(&before)[0];
+        let victim = paths(&path)
+            .into_iter()
+            .find(|path| numbers(&fs::read_to_string(path).unwrap()).first() == Some(&oldest))
+            .unwrap();
+        drop(journal);
+        assert_ne!(victim, path);
+        let kept: Vec<u8> = before.bytes().skip(fs::read(&victim).unwrap().len()).collect();
+        for copied in (0..=current.len()).step_by(97).chain([current.len()]) {
+            fs::write(&victim, &current[..copied]).unwrap();
+            let (journal, cut) = reopen(&path, 40_000).unwrap();
+            assert_eq!((shelved(&journal).as_bytes(), cut), (&kept[..], 0), "{copied} copied");
+        }
+        // The copy is whole and FILE is empty already.
+        fs::write(&path, "").unwrap();
+        let (mut journal, _) = reopen(&path, 40_000).unwrap();
+        assert_eq!(shelved(&journal).as_bytes(), &kept[..]);
+        journal.append(&batch(150, 5)).unwrap();
+        assert_eq!(numbers(&shelved(&journal)).last(), Some(&155));
+    }
+
+    #[test]
+    fn a_line_cut_anywhere_is_cut_off_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let (mut journal, _) = reopen(&path, KEEP).unwrap();
+        journal.append(&batch(0, 3)).unwrap();
+        drop(journal);
+        let whole = fs::read(&path).unwrap();
+        let two = whole.split_inclusive(|octet| *octet == b'\n').take(2).map(<[u8]>::len).sum();
+        for cut in (two..whole.len()).step_by(13) {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let (mut journal, torn) = reopen(&path, KEEP).unwrap();
+            assert_eq!(torn, (cut - two) as u64);
+            journal.append(&batch(2, 1)).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
+        }
+        // A page of zeros, as a file system may leave it after a power failure.
+        fs::write(&path, [&whole[..two], &[0; 4096]].concat()).unwrap();
+        assert_eq!(reopen(&path, KEEP).unwrap().1, 4096);
+    }
+
+    const KEEP: u64 = 1 << 20;
+
+    #[test]
+    fn what_is_not_ours_is_refused_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let (mut journal, _) = reopen(&path, KEEP).unwrap();
+        journal.append(&batch(0, 3)).unwrap();
+        assert!(matches!(reopen(&path, KEEP), Err(JournalError::InUse(_))));
+        drop(journal);
+        let good = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = good.lines().collect();
+        let cases: [(&str, String); 5] = [
+            ("a text", "root:x:0:0:root:/root:/bin/bash\n".to_owned()),
+            ("changed", good.replacen("\"port\":123", "\"port\":124", 1)),
+            ("a hole", format!("{}\n{}\n", lines[0], lines[2])),
+            ("twice", format!("{good}{}\n", lines[2])),
+            ("torn amid", good.replacen("{\"receipt\"", "{\"rec", 1)),
+        ];
+        for (name, text) in cases {
+            fs::write(&path, &text).unwrap();
+            let refused = reopen(&path, KEEP).err();
+            assert!(matches!(refused, Some(JournalError::Broken { .. })), "{name}: {refused:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text, "{name}");
+        }
+        fs::write(&path, &good).unwrap();
+        let other = EgressKey::from_bytes([8; 32]);
+        let refused = Journal::open(&path, other, KEEP, None);
+        assert!(matches!(refused, Err(JournalError::OtherKey(_))));
+        fs::write(paths(&path)[1].clone(), &good).unwrap();
+        // The rotated file is what FILE holds: a copy that was not finished, or just was.
+        assert!(reopen(&path, KEEP).is_ok());
+        assert_eq!(whole(&path)[0], good.as_bytes());
+    }
 }
