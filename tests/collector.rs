@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiebei::egress::ledger::Ledger;
+use jiebei::egress::ledger::{Extent, Ledger};
 use jiebei::egress::token::{EgressKey, Token};
 use jiebei::egress::witness::access::{self, Access, FetchError};
 use jiebei::egress::witness::certificate::Identity;
@@ -67,7 +67,7 @@ fn probe(carrier: Carrier, number: u32) -> EgressProbe {
         carrier,
         target: [10, 20, 1, 7].into(),
         mac: Mac([2, 0, 0, 0, 0, 7]),
-        source: INSIDE.into(),
+        asked_from: INSIDE.into(),
         canary: CANARY.into(),
         port: 443,
         hop_limit: 64,
@@ -196,16 +196,18 @@ impl Stage {
     fn ask<T: Send>(&self, ask: impl FnOnce(TcpStream) -> T + Send) -> T {
         self.inside(|| {
             let address = SocketAddr::from((CANARY, 8443));
-            ask(TcpStream::connect_timeout(&address, Duration::from_secs(3)).unwrap())
+            let stream = TcpStream::connect_timeout(&address, Duration::from_secs(3)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            ask(stream)
         })
     }
 
     fn fetch(&self, access: &Access) -> Result<String, FetchError> {
-        self.ask(|stream| access::fetch(stream, access, SWEEP, soon()))
+        self.ask(|stream| access::fetch(stream, access, SWEEP))
     }
 
     fn status(&self, access: &Access) -> access_status::Status {
-        self.ask(|stream| access::status(stream, access, soon())).unwrap()
+        self.ask(|stream| access::status(stream, access)).unwrap()
     }
 
     /// Waits until so many receipts are acknowledged.
@@ -349,15 +351,11 @@ fn in_namespace<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T 
     })
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
-}
-
 /// The numbers of the probes that a log holds receipts of, and the faults it has.
 fn checked(text: &str, probes: &[EgressProbe]) -> (Vec<u32>, Vec<&'static str>) {
     let key = key();
     let ledger = Ledger::new(&key, SWEEP, probes.iter().map(|probe| (VantageId(0), probe)));
-    let findings = ledger.check(text);
+    let findings = ledger.check(text, Extent::Picked);
     let mut numbers: Vec<u32> = findings.receipts.iter().map(|(_, r)| r.probe).collect();
     numbers.sort_unstable();
     (numbers, findings.faults.keys().copied().collect())
@@ -792,14 +790,21 @@ fn who_may_not_ask_and_who_is_not_trusted_are_told_apart() {
     assert!(matches!(wrong, FetchError::OtherCertificate { .. }), "{wrong:?}");
     let blind = fetch(Access { pin: None, ..good() });
     assert!(matches!(blind, FetchError::NothingToTrust), "{blind:?}");
-    let late = stage.ask(|stream| access::fetch(stream, &good(), SWEEP, Instant::now()));
+    // A server that takes the connection and says nothing.
+    let dumb = in_namespace(&stage.outer, || TcpListener::bind((CANARY, 2222)).unwrap());
+    let late = stage.inside(|| {
+        let stream = TcpStream::connect((CANARY, 2222)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        access::fetch(stream, &good(), SWEEP)
+    });
     assert!(matches!(late, Err(FetchError::Timeout)), "{late:?}");
+    drop(dumb);
     // A server that speaks no TLS.
     let other = in_namespace(&stage.outer, || TcpListener::bind((CANARY, 2223)).unwrap());
     let closing = thread::spawn(move || drop(other.accept().unwrap()));
     let broken = stage.inside(|| {
         let stream = TcpStream::connect((CANARY, 2223)).unwrap();
-        access::fetch(stream, &good(), SWEEP, soon())
+        access::fetch(stream, &good(), SWEEP)
     });
     assert!(matches!(broken, Err(FetchError::Broken(_))), "{broken:?}");
     closing.join().unwrap();

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::{Conduct, Failure};
-use crate::egress::ledger::{Ledger, MOST_OCTETS};
+use crate::egress::ledger::{Extent, Ledger, MOST_OCTETS};
 use crate::egress::token::EgressKey;
 use crate::observe::Log;
 use crate::result::v1::{Sweep, SweepNotice};
@@ -81,7 +81,7 @@ pub fn read(
     }
     let (findings, is_empty) = {
         let ledger = Ledger::of_log(key, sweep, log);
-        (ledger.check(&String::from_utf8_lossy(&octets)), ledger.is_empty())
+        (ledger.check(&String::from_utf8_lossy(&octets), Extent::Whole), ledger.is_empty())
     };
     let mut notices: Vec<SweepNotice> =
         witnessed::remarks(&findings).iter().map(|remark| remark.notice(&conduct.texts)).collect();

@@ -84,6 +84,13 @@ const RETRIES: Duration = Duration::from_secs(60);
 /// The most octets of a log that are read: a carried log holds some sweeps.
 pub const MOST_OCTETS: usize = 256 << 20;
 
+/// Whether a log is whole, or lines were picked from it: then what is missing between them is not missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    Picked,
+}
+
 /// What a log held for a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -127,7 +134,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Holds a collector's log, or what its interface handed out, against the probes.
-    pub fn check(&self, text: &str) -> Findings {
+    pub fn check(&self, text: &str, extent: Extent) -> Findings {
         let mut checking = Checking::default();
         let mut expected: Option<[u8; 32]> = None;
         let mut known = 0u64;
@@ -159,7 +166,7 @@ impl<'a> Ledger<'a> {
             known += 1;
             // A log that was rotated begins in the middle.
             let follows = expected.is_none_or(|chain| chain == entry.previous);
-            if !follows && entry.previous != GENESIS {
+            if extent == Extent::Whole && !follows && entry.previous != GENESIS {
                 checking.fault(number, FaultKind::Gap);
             }
             expected = Some(entry.chain);
@@ -324,7 +331,7 @@ mod tests {
         let probes: Vec<_> = (0..3).map(|number| probe(number, Carrier::TcpSyn)).collect();
         let key = key(1);
         let ledger = Ledger::new(&key, "s", probes.iter().map(|probe| (VantageId(0), probe)));
-        let findings = ledger.check(text);
+        let findings = ledger.check(text, Extent::Whole);
         (
             findings.receipts.iter().map(|(_, receipt)| receipt.probe).collect(),
             findings.faults.keys().copied().collect(),
@@ -352,6 +359,10 @@ mod tests {
             .map(|(_, line)| line)
             .collect();
         assert_eq!(check(&missing), (vec![0, 2], vec!["gap"]));
+        let probes: Vec<_> = (0..3).map(|number| probe(number, Carrier::TcpSyn)).collect();
+        let key_1 = key(1);
+        let ledger = Ledger::new(&key_1, "s", probes.iter().map(|probe| (VantageId(0), probe)));
+        assert!(ledger.check(&missing, Extent::Picked).faults.is_empty());
         let elsewhere = receipt::Receipt { observed: [203, 0, 113, 9].into(), ..of(0) };
         assert_eq!(check(&log(&key(1), &[of(0), elsewhere])), (vec![0], vec!["replayed"]));
         let late = receipt::Receipt { at: "2026-11-25T02:00:00Z".parse().unwrap(), ..of(0) };
@@ -372,7 +383,7 @@ mod tests {
         let key = key(1);
         let probes = [probe(0, Carrier::TcpSyn)];
         let ledger = Ledger::new(&key, "s", probes.iter().map(|probe| (VantageId(0), probe)));
-        assert_eq!(ledger.check(&text).faults["malformed"].lines, [2]);
+        assert_eq!(ledger.check(&text, Extent::Whole).faults["malformed"].lines, [2]);
     }
 
     proptest! {
@@ -398,7 +409,7 @@ mod tests {
             let text = log(&key(1), &[written]);
             let key = key(1);
             let ledger = Ledger::new(&key, "s", [(VantageId(0), &sent)]);
-            prop_assert_eq!(ledger.check(&text).receipts, vec![]);
+            prop_assert_eq!(ledger.check(&text, Extent::Whole).receipts, vec![]);
         }
 
         #[test]
@@ -406,7 +417,7 @@ mod tests {
             let key = key(1);
             let probes = [probe(0, Carrier::TcpSyn)];
             let ledger = Ledger::new(&key, "s", probes.iter().map(|probe| (VantageId(0), probe)));
-            prop_assert_eq!(ledger.check(&text).receipts, vec![]);
+            prop_assert_eq!(ledger.check(&text, Extent::Whole).receipts, vec![]);
         }
     }
 }

@@ -105,7 +105,7 @@ impl Remark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::ledger::Ledger;
+    use crate::egress::ledger::{Extent, Ledger};
     use crate::egress::receipt::{self, GENESIS, Receipt, SCHEMA};
     use crate::egress::token::EgressKey;
     use crate::net::Mac;
@@ -152,7 +152,7 @@ mod tests {
         };
         let (line, _) = receipt::write(&key, &GENESIS, &written, &mut |_| None).unwrap();
         let text = format!("{line}\n{{\"a\u{1b}[2J\":1}}\n");
-        let findings = Ledger::of_log(&key, "s", &log).check(&text);
+        let findings = Ledger::of_log(&key, "s", &log).check(&text, Extent::Whole);
         assert_eq!(put(&findings, &mut log), 1);
         assert_eq!(put(&findings, &mut log), 0);
         let (_, last) = log.iter().last().unwrap();

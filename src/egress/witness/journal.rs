@@ -465,7 +465,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::egress::ledger::Ledger;
+    use crate::egress::ledger::{Extent, Ledger};
     use crate::egress::witness::tests::numbered;
     use crate::observe::Carrier;
 
@@ -506,7 +506,7 @@ mod tests {
     /// The numbers of the lines, which must follow one another under the chain.
     fn numbers(text: &str) -> Vec<u64> {
         let key = key();
-        let faults = Ledger::new(&key, "x", []).check(text).faults;
+        let faults = Ledger::new(&key, "x", []).check(text, Extent::Whole).faults;
         assert!(faults.keys().all(|fault| *fault == "other-sweep"), "{faults:?}");
         text.lines().map(|line| receipt::read(&key, line).unwrap().receipt.n).collect()
     }

@@ -6,8 +6,10 @@ use std::sync::mpsc;
 
 use super::egress::AFTER_LAST;
 use super::*;
-use crate::egress::ledger::{Findings, Ledger, MOST_OCTETS};
+use crate::egress::ledger::{Extent, Findings, Ledger, MOST_OCTETS};
+use crate::egress::receipt::{Entry, Receipt};
 use crate::egress::witness::access::{self, FetchError};
+use crate::egress::witness::journal;
 use crate::scope::{Leave, Patience, To, Transport as By, Wanted};
 use crate::sweep::witnessed;
 
@@ -35,7 +37,7 @@ impl Conductor<'_> {
         let mut text = String::new();
         if let Some(path) = &self.orders.profile.egress.witness_log {
             match self.witness_log.read(path) {
-                Ok(log) => self.take_receipts(&log),
+                Ok(log) => self.take_receipts(&log, Extent::Whole),
                 Err(cause) => {
                     text = format!("{path}: {cause}");
                     self.witness_faults.insert(("witness-unreadable".to_owned(), text.clone()));
@@ -44,7 +46,7 @@ impl Conductor<'_> {
         }
         match self.fetch()? {
             None => {}
-            Some(Ok(lines)) => self.take_receipts(&lines),
+            Some(Ok(lines)) => self.take_receipts(&lines, Extent::Picked),
             Some(Err(fault)) => {
                 text = fault.to_string();
                 self.witness_faults.insert((code(&fault).to_owned(), text.clone()));
@@ -125,9 +127,9 @@ impl Conductor<'_> {
     }
 
     /// Holds a collector's lines against the sweep's probes.
-    fn take_receipts(&mut self, text: &str) {
+    fn take_receipts(&mut self, text: &str, extent: Extent) {
         let findings: Findings =
-            Ledger::of_log(self.ways.key(), &self.head.id, &self.intake.log).check(text);
+            Ledger::of_log(self.ways.key(), &self.head.id, &self.intake.log).check(text, extent);
         for one in witnessed::receipts(&findings, &self.intake.log) {
             let fact = Fact::EgressReceipt(one.receipt);
             self.intake.note(one.at, one.vantage, one.source, fact, &[]);
@@ -156,8 +158,8 @@ fn code(fault: &FetchError) -> &'static str {
     }
 }
 
-/// A collector's log, with the part that was rotated away last. It is the collector's, who runs as somebody else: it is
-/// opened while we still may.
+/// A collector's log, with its older files. It is the collector's, who runs as somebody else: it is opened while we
+/// still may.
 #[derive(Debug, Default)]
 pub(super) struct WitnessLog {
     open: Vec<File>,
@@ -165,8 +167,8 @@ pub(super) struct WitnessLog {
 
 impl WitnessLog {
     pub(super) fn open(path: Option<&String>) -> WitnessLog {
-        let names = path.into_iter().flat_map(|path| [format!("{path}.1"), path.clone()]);
-        WitnessLog { open: names.filter_map(|name| File::open(name).ok()).collect() }
+        let names = path.map(|path| journal::paths(path.as_ref())).unwrap_or_default();
+        WitnessLog { open: names.into_iter().filter_map(|name| File::open(name).ok()).collect() }
     }
 
     /// All of it, oldest first. Where there was no log at the start there may be one by now.
@@ -174,12 +176,24 @@ impl WitnessLog {
         if self.open.is_empty() {
             self.open.push(File::open(path)?);
         }
-        let mut octets = Vec::new();
+        let (mut texts, mut left) = (Vec::new(), MOST_OCTETS);
         for file in &mut self.open {
+            let mut octets = Vec::new();
             file.seek(SeekFrom::Start(0))?;
-            let left = MOST_OCTETS.saturating_sub(octets.len());
             file.take(left as u64).read_to_end(&mut octets)?;
+            left -= octets.len();
+            texts.push(String::from_utf8_lossy(&octets).into_owned());
         }
-        Ok(String::from_utf8_lossy(&octets).into_owned())
+        // The files have no order; what they begin with has.
+        texts.sort_by_key(|text| first_entry(text));
+        Ok(texts.concat())
     }
+}
+
+/// The number of a text's first receipt; what has none comes last, where a torn line does no harm.
+fn first_entry(text: &str) -> u64 {
+    let line = text.lines().next().unwrap_or_default();
+    let entry: Option<Entry> = serde_json::from_str(line).ok();
+    let receipt: Option<Receipt> = entry.and_then(|e| serde_json::from_str(e.receipt.get()).ok());
+    receipt.map_or(u64::MAX, |receipt| receipt.n)
 }
