@@ -587,7 +587,7 @@ impl<'v, 'a> Judge<'v, 'a> {
             if here.iter().filter(|rung| stands(rung)).any(|rung| !is_inside(rung.from)) {
                 return Ladder::Leaves;
             }
-            if !here.iter().any(|rung| stands(rung)) {
+            if !here.iter().any(stands) {
                 return Ladder::Silent;
             }
         }

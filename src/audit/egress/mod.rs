@@ -144,6 +144,19 @@ pub(super) fn ways<'a>(view: &View<'a>) -> Vec<Way<'a>> {
             ways.push(judge.own_way(egress, own));
         }
     }
+    // What showed no address went the way of what did.
+    let rows: Vec<Verdict> = filed.keys().copied().collect();
+    for verdict in rows {
+        let Verdict::Mismatch(row) = verdict else { continue };
+        let of_row = Verdict::Filed(row);
+        let is_nameless =
+            |claims: &Vec<(usize, Claim)>| claims.iter().all(|c| c.1.public.is_none());
+        if filed.get(&of_row).is_some_and(is_nameless)
+            && let Some(nameless) = filed.remove(&of_row)
+        {
+            filed.entry(verdict).or_default().extend(nameless);
+        }
+    }
     let mut known: Vec<Way<'a>> = filed
         .into_iter()
         .filter_map(|(verdict, claims)| judge.filed_way(verdict, claims))

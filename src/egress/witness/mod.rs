@@ -224,7 +224,10 @@ impl Witness {
         sparing.extend(zone.is_some().then_some(DNS));
         sparing.extend(offer.as_ref().map(|offer| offer.listen.port()));
         let shield = Shield::raise(&canaries, &sparing, owner_if_root)?;
-        let ports = Ports::open(&canaries, zone.is_some())?;
+        let mut ports = Ports::open(&canaries)?;
+        if zone.is_some() {
+            ports.open_names(&canaries)?;
+        }
         let mut pin = None;
         let offer = match offer {
             None => None,
@@ -366,23 +369,29 @@ impl Told {
 }
 
 impl Ports {
-    fn open(canaries: &[IpAddr], with_names: bool) -> Result<Ports, WitnessError> {
+    /// The web server's.
+    fn open(canaries: &[IpAddr]) -> Result<Ports, WitnessError> {
         let mut ports = Ports::default();
         for canary in canaries {
-            if with_names {
-                let socket = UdpSocket::bind((*canary, DNS)).and_then(|socket| {
-                    socket.set_nonblocking(true)?;
-                    Ok(socket)
-                });
-                let socket = socket.map_err(|cause| of_port(*canary, DNS, "udp", cause))?;
-                ports.datagrams.push((socket, *canary));
-                ports.names.push((listen(*canary, DNS)?, *canary));
-            }
             for port in WEB {
                 ports.web.push((listen(*canary, port)?, *canary, port));
             }
         }
         Ok(ports)
+    }
+
+    /// The name server's as well, where there is a zone to serve.
+    fn open_names(&mut self, canaries: &[IpAddr]) -> Result<(), WitnessError> {
+        for canary in canaries {
+            let socket = UdpSocket::bind((*canary, DNS)).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
+            let socket = socket.map_err(|cause| of_port(*canary, DNS, "udp", cause))?;
+            self.datagrams.push((socket, *canary));
+            self.names.push((listen(*canary, DNS)?, *canary));
+        }
+        Ok(())
     }
 
     /// Starts a task a socket; inside of a runtime.
