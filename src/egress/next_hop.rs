@@ -11,9 +11,22 @@
 //!
 //! **What would refute it.** That the public address seen is in a filed prefix, or that the hop ladder passes a filed gateway.
 //!
-//! **Measured** (Linux 6.18, namespaces): see `docs/measured-egress.md`. A neighbour that forwards answers hop limit 1 with time exceeded; one that
-//! disguises tethering by setting the hop limit anew is silent and the packet leaves by its uplink, so the full packet goes to
-//! everyone and not only to who answered. A neighbour without a route answers 'net unreachable' in IPv4.
+//! **Measured** (Linux 6.18 in namespaces, three of three unless said; all of it in `docs/measured-egress.md`):
+//!
+//! | neighbour | hop limit 1 | 2 | full |
+//! |---|---|---|---|
+//! | forwards, NAT or not | 11/0, 3/0 from itself | time exceeded from the next router, by the neighbour's MAC | arrives as the public address |
+//! | relays to a router on the same wire | 11/0 | time exceeded from **that router, by its MAC**, and a redirect from the relay | arrives as that router's address |
+//! | forwards, policy drop | 11/0 | silent | silent |
+//! | forwards, no route | 3/0 (IPv6: silent) | 3/0 | 3/0, rationed |
+//! | default route to nobody | 11/0 | host unreachable from its *other* address, 3 s later | the same |
+//! | sets the hop limit anew (`ip ttl set 64`) | **arrives at the collector** | arrives | arrives |
+//! | drops its own time exceeded | silent | from the next router | arrives |
+//! | IPv6, no route back to us | silent | silent | arrives, source our own |
+//! | does not forward | silent | silent | silent |
+//!
+//! So the full packet goes to everyone, and not only to who answered hop limit 1. Sequence number, timestamp, payload
+//! and ICMP data pass Linux's masquerade unchanged. A source guard on the switch changes nothing: the source is our own.
 
 use std::net::IpAddr;
 

@@ -16,7 +16,21 @@
 //!
 //! **What would refute it.** That the public address seen is in a filed prefix.
 //!
-//! **Measured** (Linux 6.18, namespaces): see `docs/measured-egress.md`.
+//! **Measured** (Linux 6.18 in namespaces; all of it in `docs/measured-egress.md`):
+//!
+//! | host | UDP answer | echo reply, RST |
+//! |---|---|---|
+//! | line of its own, masquerade on it or not | source = the address asked, 63 hops left | the same |
+//! | the same, a socket without PKTINFO (sipp; snmpd by IPv6) | **the line's own address** | |
+//! | behind one NAT, behind two | translated: the public address, 62 and 61 left | untranslated, dropped as INVALID or by the carrier |
+//! | behind the registered gateway | translated: the filed address, 62 left | untranslated, **arrives** where the line lets it |
+//! | the registered gateway itself | **not translated**: it answers itself | the same |
+//! | `rp_filter` 1, 'own subnet only' firewall, source guard | nothing (IPv6 has no `rp_filter`) | nothing |
+//!
+//! What a NAT answers itself belongs to the connection that our question opened, so 'untranslated' does not say of a
+//! forwarding device that it did not pass the registered NAT. A SYN to an open port brought two SYN-ACKs in a second and a
+//! half: closed ports only. The DNS question names what cannot exist (`.invalid`), recursion not desired: names of the zone brought
+//! nine to fifteen queries each from a resolver that the collector did not answer.
 
 use std::net::IpAddr;
 

@@ -132,6 +132,19 @@ fn behind_a_source_guard_a_spoofed_source_shows_nothing() {
     assert!(arrived.iter().all(|frame| !frame.contains("192.0.2.22")), "{arrived:#?}");
 }
 
+#[test]
+fn a_mirror_port_hears_who_leaves_by_whom_and_nothing_is_sent() {
+    if !privileged() {
+        return;
+    }
+    let swept = swept("mirror");
+    let result = swept.result();
+    let found = finding(&result, "unregistered-egress", "10.97.1.25").expect("it leads out");
+    assert_eq!(words(&found["detail"]["methods"]), BTreeSet::from(["passive"]));
+    assert_eq!(found["confidence"], "indicated");
+    assert_eq!(swept.witness("scan").count("ether src 00:e0:4c:97:01:05"), 0);
+}
+
 /// A profile of a raised lab, changed.
 fn change_profile(folder: &Path, change: impl Fn(&str) -> String) {
     let path = folder.join("profile.toml");
@@ -225,7 +238,118 @@ fn nothing_is_found_that_was_not_planted() {
     if !privileged() {
         return;
     }
-    for scenario in ["exits", "exits-guarded", "exits-strict"] {
+    for scenario in ["exits", "exits-guarded", "exits-strict", "mirror"] {
         assert_as_planted(scenario, &swept(scenario).file("result.json"), None);
+    }
+}
+
+/// The codes of a result's notices about the witness, with their sentences.
+fn remarks(result: &Value) -> Vec<(String, String)> {
+    let notices = result["sweep"]["notices"].as_array().expect("notices are a list");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = notices.iter().map(|notice| (text(&notice["code"]), text(&notice["text"])));
+    all.filter(|(code, _)| code.starts_with("witness-")).collect()
+}
+
+fn receipts(folder: &Path) -> usize {
+    let kept = fs::File::open(folder.join("observations.jsonl.zst")).expect("observations");
+    let text = zstd::decode_all(kept).expect("observations are whole");
+    let text = String::from_utf8(text).expect("observations are text");
+    text.lines().filter(|line| line.contains(r#""seen_by":"collector""#)).count()
+}
+
+/// A collector that is down, is another, or does not let us in; a log under another key, changed, cut or
+/// with a line that is none: each is told by its own word, none is a receipt, none stops the sweep.
+#[test]
+fn a_collector_that_fails_or_lies_is_told_and_stops_nothing() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::raise("exits");
+    // Steering alone, and little else: what is looked at is the collector.
+    change_profile(&lab.folder, |text| {
+        text.replace("seconds = 10", "seconds = 1")
+            .replace(r#"methods = ["next-hop", "spoofed-source", "proxy", "dns", "port-mapping", "ipv6", "passive"]"#, r#"methods = ["next-hop"]"#)
+            .replace(r#"methods = ["arp", "ndp", "icmp", "icmpv6", "tcp", "udp"]"#, r#"methods = ["arp", "icmp"]"#)
+    });
+    let good = fs::read_to_string(lab.folder.join("profile.toml")).expect("the profile");
+    fs::write(lab.folder.join("other.token"), "00".repeat(32)).expect("a file");
+    fs::write(lab.folder.join("other.key"), "11".repeat(32)).expect("a file");
+    let log = lab.folder.join("witness.jsonl");
+    let sweep = |name: &str, text: &str| {
+        fs::write(lab.folder.join("profile.toml"), text).expect("the lab's folder is writable");
+        expect_code(&lab.sweep(name).output().expect("the sweep runs"), 0);
+        let folder = lab.folder.join(name);
+        (read_result(&folder.join("result.json")), receipts(&folder))
+    };
+
+    let (result, seen) = sweep("good", &good);
+    assert!(seen > 20, "{seen} receipts");
+    assert_eq!(remarks(&result), []);
+
+    let cases = [
+        ("down", good.replace(":8443", ":8444"), "witness-unreachable"),
+        ("stranger", good.replace("collector.token", "other.token"), "witness-denied"),
+        (
+            "impostor",
+            good.lines()
+                .map(|line| match line.split_once("pin = ") {
+                    Some((head, _)) => format!("{head}pin = \"{}\" }}\n", "ab".repeat(32)),
+                    None => format!("{line}\n"),
+                })
+                .collect(),
+            "witness-certificate",
+        ),
+        (
+            "other-key",
+            good.lines()
+                .map(|line| match line.starts_with("collector = ") {
+                    true => format!("witness_log = {:?}\n", log.display().to_string()),
+                    false => format!("{line}\n"),
+                })
+                .collect::<String>()
+                .replace("egress.key", "other.key"),
+            "witness-other-key",
+        ),
+    ];
+    for (name, profile, expected) in cases {
+        assert_ne!(profile, good, "{name}");
+        let (result, seen) = sweep(name, &profile);
+        let told: Vec<String> = remarks(&result).into_iter().map(|(code, _)| code).collect();
+        assert_eq!(told, [expected], "{name}");
+        assert_eq!(seen, 0, "{name}");
+        assert_eq!(result["sweep"]["complete"], true, "{name}");
+    }
+
+    // Carried, and tampered with on the way.
+    let carried = fs::read_to_string(&log).expect("the collector's log");
+    let first = carried.lines().next().expect("an entry");
+    let address = first.split("\"observed\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let changed = carried.replacen(address.expect("an address"), "203.0.113.77", 1);
+    let with_noise = format!("{carried}not an entry\n");
+    let lines = carried.lines().count() as u64;
+    let cut = &carried[..carried.len() - 40];
+    let doubled = format!("{carried}{}\n", first);
+    for (name, text, expected, line) in [
+        ("changed", changed.as_str(), "witness-forged", 1),
+        ("noise", with_noise.as_str(), "witness-malformed", lines + 1),
+        ("cut", cut, "witness-truncated", lines),
+        ("doubled", doubled.as_str(), "witness-replayed", lines + 1),
+    ] {
+        let file = lab.folder.join(format!("{name}.jsonl"));
+        fs::write(&file, text).expect("the lab's folder is writable");
+        let mut audit = lab.jiebei("audit");
+        audit.arg(lab.folder.join("good")).arg("--witness").arg(&file);
+        audit.arg("--registry").arg(crate::raised::scenario_file("exits", "registry"));
+        audit.arg("--key").arg(format!("file:{}", lab.folder.join("egress.key").display()));
+        audit.arg("--out").arg(lab.folder.join(format!("audited-{name}")));
+        expect_code(&audit.output().expect("the audit runs"), 0);
+        let audited = read_result(&lab.folder.join(format!("audited-{name}/result.json")));
+        let told = remarks(&audited);
+        let of = told.iter().find(|(code, _)| code == expected);
+        let (_, sentence) = of.unwrap_or_else(|| panic!("{name}: {told:?}"));
+        assert!(sentence.contains(&line.to_string()), "{name}: {sentence}");
+        let shown = audited.to_string();
+        assert!(!shown.contains("203.0.113.77"), "{name}");
     }
 }
