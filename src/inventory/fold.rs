@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
 use super::{Context, DeviceKey, Inventory, Role, coverage, egress, in_time, segment};
-use crate::net::{Mac, PrefixMap, special};
+use crate::net::{AddressSet, Mac, PrefixMap, special};
 use crate::observe::{
     DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, RoutingSpeaker,
     Source, VantageId,
@@ -77,6 +77,9 @@ pub(super) struct Links {
     pub shared: BTreeMap<IpAddr, BTreeSet<(IpAddr, Mac)>>,
     /// Speakers that send from a shared MAC.
     pub sharers: BTreeMap<Mac, BTreeSet<IpAddr>>,
+    /// Addresses of the collector: what answers on the way to them, outside of the scope, is the internet's.
+    canaries: HashSet<IpAddr>,
+    scope: AddressSet,
 }
 
 impl Links {
@@ -91,6 +94,8 @@ impl Links {
             attested: HashSet::new(),
             shared: BTreeMap::new(),
             sharers: BTreeMap::new(),
+            canaries: HashSet::new(),
+            scope: context.scope.clone(),
         };
         for (place, vantage) in context.vantages.iter().enumerate() {
             let on_link = links.on_link.entry(VantageId(place as u16)).or_default();
@@ -151,6 +156,9 @@ impl Links {
                 }
                 Fact::Forwarding(answer) => {
                     links.attested.insert((answer.from, answer.answered_by));
+                }
+                Fact::EgressProbe(probe) => {
+                    links.canaries.insert(probe.canary);
                 }
                 Fact::Ghost { prefix, ip, method, mac } => {
                     ghosts.insert(id);
@@ -345,6 +353,13 @@ fn routed(observation: &Observation, links: &Links) -> Option<(IpAddr, Mac, u8)>
         // The first hop is the neighbour itself.
         Fact::Hop { from, mac, hop_limit, .. } => (*from, *mac, if *hop_limit > 1 { 1 } else { 0 }),
         Fact::IcmpError(error) => (error.from, error.mac, 0),
+        Fact::Forwarding(answer)
+            if links.canaries.contains(&answer.destination)
+                && !links.scope.contains(answer.from)
+                && !special::is_link_local(answer.from) =>
+        {
+            return None;
+        }
         Fact::Forwarding(answer) => (answer.from, answer.answered_by, 0),
         Fact::DhcpServer(server) if !is_local(server, observation.vantage, links) => {
             (server.ip, server.mac, 1)

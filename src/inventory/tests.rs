@@ -457,3 +457,47 @@ proptest! {
         }
     }
 }
+
+/// What answers on the way to the collector, outside of the scope, is the internet's and no device of the unit; a
+/// router inside is one.
+#[test]
+fn hops_of_the_internet_are_no_devices() {
+    let canary = ip("198.51.100.10");
+    let probe = crate::observe::EgressProbe {
+        number: 0,
+        method: crate::observe::EgressMethod::NextHop,
+        carrier: crate::observe::Carrier::IcmpEcho,
+        target: ip("10.0.1.1"),
+        mac: mac(1),
+        asked_from: ip("10.0.1.5"),
+        canary,
+        port: 0,
+        hop_limit: 2,
+        round: 1,
+        sent_at: Timestamp::UNIX_EPOCH,
+        redrawn: 0,
+    };
+    let hop = |hop_limit: u8, from: &str| {
+        let answer = Forwarding {
+            mac: mac(1),
+            destination: canary,
+            hop_limit,
+            round: 1,
+            from: ip(from),
+            icmp: Some((11, 0)),
+            answered_by: mac(1),
+        };
+        (Source::Forwarding, Fact::Forwarding(answer))
+    };
+    let facts = vec![
+        (Source::Arp, Fact::Binding { ip: ip("10.0.1.1"), mac: mac(1) }),
+        (Source::NextHop, Fact::EgressProbe(probe)),
+        hop(2, "10.0.9.1"),
+        hop(3, "203.0.113.1"),
+        hop(4, "198.51.100.10"),
+    ];
+    let inventory = fold(&Log::of(observations(facts)), &context());
+    let known: Vec<IpAddr> =
+        inventory.devices.iter().flat_map(|device| device.addresses()).collect();
+    assert_eq!(known, [ip("10.0.1.1"), ip("10.0.9.1")]);
+}
