@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::candidates::{self, Seeds};
 use super::conductor::{
-    BETWEEN_WAVES, DISCOVERY_PORTS, EXPLORE_LINGER, EXPLORE_PORTS, LISTEN_FOR_DHCP, MOST_CANARIES,
-    MOST_EXPLORED_BY_TCP, ROUNDS, explore_rounds, full_port_areas,
+    BETWEEN_WAVES, DISCOVERY_PORTS, EGRESS_UDP_PORTS, EXPLORE_LINGER, EXPLORE_PORTS,
+    LISTEN_FOR_DHCP, MOST_CANARIES, MOST_EXPLORED_BY_TCP, ROUNDS, explore_rounds, full_port_areas,
 };
 use super::orders::Orders;
 use super::profile::Method;
@@ -17,6 +17,7 @@ use crate::egress::{next_hop, spoofed_source};
 use crate::net::{AddressSet, Family};
 use crate::observe::EgressMethod;
 use crate::scan::Linger;
+use crate::scope::FRAMES;
 
 /// One pass as it is foreseen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -317,6 +318,14 @@ impl Mine<'_> {
             let rounds = spoofed_source::ROUNDS;
             let targets = everyone.saturating_mul(per_family);
             step("egress-spoofed-source", targets, questions, rounds, rounds);
+        }
+        // Who speaks what is known only on the way: of everybody at most one conversation is foreseen.
+        let needs = [EgressMethod::Proxy, EgressMethod::Dns];
+        let speaks = wants(EgressMethod::PortMapping)
+            || needs.iter().any(|method| wants(*method)) && canaries > 0 && egress.key.is_some();
+        if speaks {
+            step("egress-ports", everyone, EGRESS_UDP_PORTS.len(), 2, 0);
+            step("egress-conversations", everyone, FRAMES as usize, 1, 0);
         }
         steps
     }

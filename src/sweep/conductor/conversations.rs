@@ -25,7 +25,7 @@ const BETWEEN: Duration = Duration::from_millis(20);
 /// Rounds with fresh tokens.
 const ROUNDS: u8 = 2;
 /// UDP ports that the methods themselves ask whether somebody is there, where the profile does not.
-const UDP_PORTS: &[(EgressMethod, u16)] = &[
+pub const UDP_PORTS: &[(EgressMethod, u16)] = &[
     (EgressMethod::Dns, dns::PORT),
     (EgressMethod::PortMapping, port_mapping::SSDP_PORT),
     (EgressMethod::PortMapping, port_mapping::NAT_PMP_PORT),

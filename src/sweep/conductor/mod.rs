@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use conversations::UDP_PORTS as EGRESS_UDP_PORTS;
 pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
