@@ -458,10 +458,15 @@ impl<'v, 'a> Judge<'v, 'a> {
             let mut own = self.view.context.vantages.iter().flat_map(|vantage| &vantage.addresses);
             own.any(|(address, _)| *address == ip)
         };
-        let through = egress
-            .passages
-            .iter()
-            .filter(|(passage, _)| is_public(passage.remote, self.view) && !is_ours(passage.local));
+        // Who stands on the link itself, with whatever address, was spoken with and not gone out to.
+        let is_here = |ip: IpAddr| {
+            self.view.at(ip).any(|(_, device)| device.binding(ip).is_some_and(|at| at.on_link))
+        };
+        let through = egress.passages.iter().filter(|(passage, _)| {
+            is_public(passage.remote, self.view)
+                && !is_ours(passage.local)
+                && !is_here(passage.remote)
+        });
         for (_, id) in through.take(SHOWN) {
             claims.push(Claim {
                 verdict: Verdict::Hinted,

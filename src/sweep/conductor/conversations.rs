@@ -367,7 +367,7 @@ impl Conductor<'_> {
         probe.asked_from = source;
         probe.port = task.to.port();
         probe.round = round;
-        let token = self.ways.key().token(&self.head.id, station.id, &probe);
+        let token = self.ways.draw(&self.head.id, station.id, &mut probe)?;
         Some((probe, token))
     }
 

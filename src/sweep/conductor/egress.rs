@@ -80,6 +80,23 @@ impl Ways {
         ways
     }
 
+    /// A token that no other probe of the sweep has; the probe says how often it was drawn.
+    pub(super) fn draw(
+        &mut self,
+        sweep: &str,
+        vantage: VantageId,
+        probe: &mut EgressProbe,
+    ) -> Option<Token> {
+        while probe.redrawn < MOST_REDRAWN {
+            let token = self.key.token(sweep, vantage, probe);
+            if self.tokens.insert(token) {
+                return Some(token);
+            }
+            probe.redrawn += 1;
+        }
+        None
+    }
+
     pub(super) fn key(&self) -> &EgressKey {
         &self.key
     }
@@ -518,17 +535,14 @@ impl Conductor<'_> {
         probe.port = shot.port;
         probe.hop_limit = shot.hop_limit;
         probe.round = shot.round;
-        for redrawn in 0..MOST_REDRAWN {
-            probe.redrawn = redrawn;
-            let token = self.ways.key.token(&self.head.id, station.id, &probe);
-            if self.ways.tokens.contains(&token) {
-                continue;
-            }
+        loop {
+            let token = self.ways.draw(&self.head.id, station.id, &mut probe)?;
             let frame = match &shot.leave {
                 Leave::Steered(_) => {
                     let ports = self.recogniser.ports();
                     let (frame, outstanding) = next_hop::frame(&probe, token, station.mac, ports)?;
                     if !self.recogniser.expects(station.id, outstanding) {
+                        probe.redrawn += 1;
                         continue;
                     }
                     frame
@@ -537,10 +551,8 @@ impl Conductor<'_> {
                     spoofed_source::frame(&probe, token, station.mac, *next_hop)?
                 }
             };
-            self.ways.tokens.insert(token);
             return Some((probe, frame));
         }
-        None
     }
 
     /// A probe with the next number, sent now.
