@@ -83,7 +83,6 @@ fn read(
     let shown = || path.display().to_string();
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut line = Vec::new();
-    let mut known = 0u64;
     for number in 1.. {
         line.clear();
         let mut limited = reader.by_ref().take(MOST_LINE as u64 + 2);
@@ -96,13 +95,12 @@ fn read(
         let text = String::from_utf8_lossy(&line);
         let entry = match receipt::read(key, text.trim_end()) {
             Ok(entry) => entry,
-            Err(BadEntry::Chain) if known == 0 => return Err(ExportError::OtherKey(shown())),
+            Err(BadEntry::Chain) if number == 1 => return Err(ExportError::OtherKey(shown())),
             Err(fault) => {
                 let what = fault.to_string();
                 return Err(ExportError::Broken { path: shown(), line: number, what });
             }
         };
-        known += 1;
         if let Some(verifier) = &wanted.verifier
             && !verifier.verifies(&entry.chain, entry.signature.as_deref().unwrap_or_default())
         {

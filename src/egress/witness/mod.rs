@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hickory_proto::rr::Name;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
@@ -161,7 +162,7 @@ pub enum Event {
 pub struct Witness {
     key: EgressKey,
     canaries: Arc<[IpAddr]>,
-    zone: Option<hickory_proto::rr::Name>,
+    zone: Option<Name>,
     shield: Shield,
     link: Box<dyn Receive>,
     journal: Journal,
@@ -224,7 +225,7 @@ impl Witness {
         sparing.extend(zone.is_some().then_some(DNS));
         sparing.extend(offer.as_ref().map(|offer| offer.listen.port()));
         let shield = Shield::raise(&canaries, &sparing, owner_if_root)?;
-        let ports = Ports::open(&canaries, zone.is_some())?;
+        let ports = Ports::open(&canaries, zone.as_ref())?;
         let mut pin = None;
         let offer = match offer {
             None => None,
@@ -366,10 +367,11 @@ impl Told {
 }
 
 impl Ports {
-    fn open(canaries: &[IpAddr], with_names: bool) -> Result<Ports, WitnessError> {
+    /// Without a zone there is no name server.
+    fn open(canaries: &[IpAddr], zone: Option<&Name>) -> Result<Ports, WitnessError> {
         let mut ports = Ports::default();
         for canary in canaries {
-            if with_names {
+            if zone.is_some() {
                 let socket = UdpSocket::bind((*canary, DNS)).and_then(|socket| {
                     socket.set_nonblocking(true)?;
                     Ok(socket)
