@@ -271,24 +271,10 @@ mod tests {
 
     use super::*;
     use crate::egress::token::EgressKey;
-    use crate::net::Mac;
-    use crate::observe::{EgressMethod, EgressProbe, VantageId};
+    use crate::observe::{EgressProbe, VantageId};
 
     fn token(carrier: Carrier) -> Token {
-        let probe = EgressProbe {
-            number: 1,
-            method: EgressMethod::SpoofedSource,
-            carrier,
-            target: [10, 20, 1, 7].into(),
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: [198, 51, 100, 10].into(),
-            canary: [198, 51, 100, 10].into(),
-            port: 123,
-            hop_limit: 64,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
-        };
+        let probe = EgressProbe::spoofed_sample(1, carrier);
         EgressKey::from_bytes([7; 32]).token("s", VantageId(0), &probe)
     }
 

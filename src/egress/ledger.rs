@@ -292,20 +292,7 @@ mod tests {
     }
 
     fn probe(number: u32, carrier: Carrier) -> EgressProbe {
-        EgressProbe {
-            number,
-            method: EgressMethod::NextHop,
-            carrier,
-            target: [10, 20, 1, 7].into(),
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: [10, 20, 1, 5].into(),
-            canary: [198, 51, 100, 10].into(),
-            port: 443,
-            hop_limit: 64,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
-        }
+        EgressProbe::sample(number, carrier)
     }
 
     /// A log of these receipts, chained under the key.

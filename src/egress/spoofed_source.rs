@@ -210,22 +210,15 @@ fn request(carrier: Carrier, token: Token, canary: IpAddr, source_port: u16) -> 
 mod tests {
     use super::*;
     use crate::egress::token::EgressKey;
-    use crate::observe::{EgressMethod, VantageId};
+    use crate::observe::VantageId;
 
     fn probe(carrier: Carrier, port: u16, target: IpAddr, canary: IpAddr) -> EgressProbe {
         EgressProbe {
-            number: 1,
-            method: EgressMethod::SpoofedSource,
-            carrier,
             target,
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: canary,
             canary,
+            asked_from: canary,
             port,
-            hop_limit: HOP_LIMIT,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
+            ..EgressProbe::spoofed_sample(1, carrier)
         }
     }
 

@@ -351,20 +351,7 @@ mod tests {
     use crate::observe::EgressMethod;
 
     fn probe(carrier: Carrier) -> EgressProbe {
-        EgressProbe {
-            number: 7,
-            method: EgressMethod::NextHop,
-            carrier,
-            target: [10, 20, 1, 7].into(),
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: [10, 20, 1, 5].into(),
-            canary: [198, 51, 100, 10].into(),
-            port: 443,
-            hop_limit: 64,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
-        }
+        EgressProbe::sample(7, carrier)
     }
 
     fn key(octet: u8) -> EgressKey {

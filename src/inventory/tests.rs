@@ -463,20 +463,7 @@ proptest! {
 #[test]
 fn hops_of_the_internet_are_no_devices() {
     let canary = ip("198.51.100.10");
-    let probe = crate::observe::EgressProbe {
-        number: 0,
-        method: crate::observe::EgressMethod::NextHop,
-        carrier: crate::observe::Carrier::IcmpEcho,
-        target: ip("10.0.1.1"),
-        mac: mac(1),
-        asked_from: ip("10.0.1.5"),
-        canary,
-        port: 0,
-        hop_limit: 2,
-        round: 1,
-        sent_at: Timestamp::UNIX_EPOCH,
-        redrawn: 0,
-    };
+    let probe = crate::observe::EgressProbe::sample(0, crate::observe::Carrier::IcmpEcho);
     let hop = |hop_limit: u8, from: &str| {
         let answer = Forwarding {
             mac: mac(1),

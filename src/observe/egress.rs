@@ -328,6 +328,37 @@ pub struct EgressAsked {
 }
 
 #[cfg(test)]
+impl EgressProbe {
+    /// One for tests: a SYN or the like through a neighbour.
+    pub fn sample(number: u32, carrier: Carrier) -> EgressProbe {
+        EgressProbe {
+            number,
+            method: EgressMethod::NextHop,
+            carrier,
+            target: [10, 20, 1, 7].into(),
+            mac: Mac([2, 0, 0, 0, 0, 7]),
+            asked_from: [10, 20, 1, 5].into(),
+            canary: [198, 51, 100, 10].into(),
+            port: 443,
+            hop_limit: 64,
+            round: 1,
+            sent_at: "2026-11-25T01:00:00Z".parse().expect("a time"),
+            redrawn: 0,
+        }
+    }
+
+    /// One for tests: a host asked in the canary's name.
+    pub fn spoofed_sample(number: u32, carrier: Carrier) -> EgressProbe {
+        EgressProbe {
+            method: EgressMethod::SpoofedSource,
+            asked_from: [198, 51, 100, 10].into(),
+            port: 123,
+            ..EgressProbe::sample(number, carrier)
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::{Fact, Observation, Source, VantageId};
     use super::*;
@@ -339,18 +370,8 @@ mod tests {
         let ip: IpAddr = [10, 20, 1, 7].into();
         let facts = [
             Fact::EgressProbe(EgressProbe {
-                number: 7,
-                method: EgressMethod::NextHop,
-                carrier: Carrier::IcmpEcho,
-                target: ip,
-                mac: Mac([2, 0, 0, 0, 0, 7]),
-                asked_from: [10, 20, 1, 5].into(),
-                canary: [198, 51, 100, 10].into(),
-                port: 443,
-                hop_limit: 64,
-                round: 1,
-                sent_at: at,
                 redrawn: 1,
+                ..EgressProbe::sample(7, Carrier::IcmpEcho)
             }),
             Fact::EgressReceipt(EgressReceipt {
                 probe: 7,

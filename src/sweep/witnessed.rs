@@ -108,25 +108,11 @@ mod tests {
     use crate::egress::ledger::{Extent, Ledger};
     use crate::egress::receipt::{self, GENESIS, Receipt, SCHEMA};
     use crate::egress::token::EgressKey;
-    use crate::net::Mac;
-    use crate::observe::{Carrier, EgressMethod, EgressProbe};
+    use crate::observe::{Carrier, EgressProbe};
     use crate::texts::Language;
 
     fn probe() -> EgressProbe {
-        EgressProbe {
-            number: 3,
-            method: EgressMethod::SpoofedSource,
-            carrier: Carrier::Ntp,
-            target: [10, 20, 1, 7].into(),
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: [198, 51, 100, 10].into(),
-            canary: [198, 51, 100, 10].into(),
-            port: 123,
-            hop_limit: 64,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
-        }
+        EgressProbe::spoofed_sample(3, Carrier::Ntp)
     }
 
     #[test]

@@ -467,8 +467,7 @@ fn canaries(name: &str) -> Result<Vec<IpAddr>, WitnessError> {
 mod tests {
     use super::*;
     use crate::egress::token::Token;
-    use crate::net::Mac;
-    use crate::observe::{Carrier, EgressMethod, EgressProbe, VantageId};
+    use crate::observe::{Carrier, EgressProbe, VantageId};
 
     /// A token of sweep `s` under the key of sevens.
     pub fn token(carrier: Carrier) -> Token {
@@ -476,20 +475,7 @@ mod tests {
     }
 
     pub fn numbered(carrier: Carrier, number: u32) -> Token {
-        let probe = EgressProbe {
-            number,
-            method: EgressMethod::NextHop,
-            carrier,
-            target: [10, 20, 1, 7].into(),
-            mac: Mac([2, 0, 0, 0, 0, 7]),
-            asked_from: [10, 20, 1, 5].into(),
-            canary: [198, 51, 100, 10].into(),
-            port: 443,
-            hop_limit: 64,
-            round: 1,
-            sent_at: "2026-11-25T01:00:00Z".parse().unwrap(),
-            redrawn: 0,
-        };
+        let probe = EgressProbe::sample(number, carrier);
         EgressKey::from_bytes([7; 32]).token("s", VantageId(0), &probe)
     }
 }
