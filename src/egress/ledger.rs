@@ -26,6 +26,9 @@ pub enum FaultKind {
     Forged,
     /// Its token was never made with this key, or was not for this canary or field.
     Untrue,
+    /// By its mark it is of this sweep, which has no note of such a question: that part of the sweep was cut off
+    /// before it was saved, or somebody with the key made it.
+    Unkept,
     /// Entries before it are missing.
     Gap,
     /// It is of another sweep.
@@ -47,6 +50,7 @@ impl FaultKind {
             FaultKind::OtherKey => "other-key",
             FaultKind::Forged => "forged",
             FaultKind::Untrue => "untrue",
+            FaultKind::Unkept => "unkept",
             FaultKind::Gap => "gap",
             FaultKind::OtherSweep => "other-sweep",
             FaultKind::Replayed => "replayed",
@@ -191,7 +195,7 @@ impl<'a> Ledger<'a> {
         };
         let Some(&(vantage, probe)) = self.probes.get(&token) else {
             let kind = if self.key.is_of_sweep(token, self.sweep) && token.field.bits() == 128 {
-                FaultKind::Untrue
+                FaultKind::Unkept
             } else {
                 FaultKind::OtherSweep
             };
@@ -359,6 +363,8 @@ mod tests {
         assert_eq!(check(&log(&key(1), &[other])), (vec![], vec!["other-sweep"]));
         let elsewhere = receipt::Receipt { canary: [198, 51, 100, 11].into(), ..of(0) };
         assert_eq!(check(&log(&key(1), &[elsewhere])), (vec![], vec!["untrue"]));
+        let lost = receipt(1, key(1).token("s", VantageId(0), &probe(9, Carrier::IcmpEcho)));
+        assert_eq!(check(&log(&key(1), &[lost])), (vec![], vec!["unkept"]));
         let unsealed = receipt(1, Token { bits: 1, ..token(&probe(0, Carrier::TcpSyn)) });
         assert_eq!(check(&log(&key(1), &[unsealed])), (vec![], vec!["untrue"]));
     }

@@ -91,6 +91,7 @@ sweep-witness-truncated = The collector's log ends in the middle of line { $line
 sweep-witness-other-key = No entry of the collector's log is under this egress key (first at line { $lines }; { $count } told)
 sweep-witness-forged = { $count } entries of the collector's log were changed or made up: their chain value is wrong (line { $lines })
 sweep-witness-untrue = { $count } entries of the collector's log hold a token that was not made for what they say (line { $lines })
+sweep-witness-unkept = { $count } receipts are of this sweep by their mark, but of questions that it kept no note of: a part of it was cut off before it was saved, or somebody with the key made them (line { $lines })
 sweep-witness-gap = Entries are missing from the collector's log, { $count } times (before line { $lines })
 sweep-witness-other-sweep = { $count } entries of the collector's log are of other sweeps (line { $lines })
 sweep-witness-replayed = { $count } entries of the collector's log repeat a token that was seen before (line { $lines })

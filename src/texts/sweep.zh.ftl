@@ -91,6 +91,7 @@ sweep-witness-truncated = 采集端日志在第 { $lines } 行中途结束，{ $
 sweep-witness-other-key = 采集端日志没有任何记录使用本出口密钥（首见于第 { $lines } 行；计 { $count } 处）
 sweep-witness-forged = 采集端日志有 { $count } 条记录被改动或系伪造：链值不符（第 { $lines } 行）
 sweep-witness-untrue = 采集端日志有 { $count } 条记录的令牌与其所述不符（第 { $lines } 行）
+sweep-witness-unkept = { $count } 条回执按标记属于本次扫描，但扫描没有留下相应询问的记录：该部分在保存前中断，或由持有密钥者伪造（第 { $lines } 行）
 sweep-witness-gap = 采集端日志缺少记录，共 { $count } 处（第 { $lines } 行之前）
 sweep-witness-other-sweep = 采集端日志有 { $count } 条记录属于其他扫描（第 { $lines } 行）
 sweep-witness-replayed = 采集端日志有 { $count } 条记录重复了已见过的令牌（第 { $lines } 行）
