@@ -423,39 +423,31 @@ impl Conductor<'_> {
 
     /// Neighbours that forwarded towards a canary, or through which something reached it.
     fn signs(&self, vantage: VantageId) -> BTreeSet<(EgressMethod, Mac, IpAddr)> {
-        let canaries = &self.orders.profile.egress.canaries;
         let mut probes = HashMap::new();
-        let mut signs = BTreeSet::new();
+        // By whom and where to: through a neighbour that both methods steer through, `next-hop` goes on.
+        let mut methods: HashMap<(Mac, IpAddr), EgressMethod> = HashMap::new();
+        for (_, observation) in self.intake.log.iter().filter(|(_, o)| o.vantage == vantage) {
+            if let Fact::EgressProbe(probe) = &observation.fact
+                && matches!(probe.method, EgressMethod::NextHop | EgressMethod::Ipv6)
+            {
+                let way = (probe.mac, probe.canary);
+                probes.insert(probe.number, way);
+                let method = methods.entry(way).or_insert(probe.method);
+                *method = probe.method.min(*method);
+            }
+        }
+        let mut ways: BTreeSet<(Mac, IpAddr)> = BTreeSet::new();
         for (_, observation) in self.intake.log.iter().filter(|(_, o)| o.vantage == vantage) {
             match &observation.fact {
-                Fact::EgressProbe(probe)
-                    if matches!(probe.method, EgressMethod::NextHop | EgressMethod::Ipv6) =>
-                {
-                    probes.insert(probe.number, (probe.method, probe.mac, probe.canary));
+                Fact::EgressReceipt(receipt) => ways.extend(probes.get(&receipt.probe)),
+                Fact::Forwarding(answer) => {
+                    ways.insert((answer.mac, answer.destination));
                 }
                 _ => {}
             }
         }
-        let method_of = |mac: Mac, canary: IpAddr| {
-            let mut all = probes.values().filter(|(_, m, c)| *m == mac && *c == canary);
-            all.any(|(method, ..)| *method == EgressMethod::NextHop)
-        };
-        for (_, observation) in self.intake.log.iter().filter(|(_, o)| o.vantage == vantage) {
-            match &observation.fact {
-                Fact::EgressReceipt(receipt) => signs.extend(probes.get(&receipt.probe)),
-                Fact::Forwarding(answer) if canaries.contains(&answer.destination) => {
-                    let by_next_hop = method_of(answer.mac, answer.destination);
-                    let method =
-                        if by_next_hop { EgressMethod::NextHop } else { EgressMethod::Ipv6 };
-                    if probes.values().any(|(_, m, c)| (*m, *c) == (answer.mac, answer.destination))
-                    {
-                        signs.insert((method, answer.mac, answer.destination));
-                    }
-                }
-                _ => {}
-            }
-        }
-        signs
+        let of = |way: (Mac, IpAddr)| methods.get(&way).map(|method| (*method, way.0, way.1));
+        ways.into_iter().filter_map(of).collect()
     }
 
     /// Sends frames one by one through the fence, listening meanwhile and a moment after.
