@@ -9,7 +9,7 @@ use jiebei::link::{LinkError, Transmit};
 use jiebei::net::{AddressSet, Mac, Port, Prefix};
 use jiebei::observe::{Fact, PortState, VantageId};
 use jiebei::scan::{
-    Checkpoint, Heard, Linger, NextHops, Outcome, Pass, PortRange, Progress, QuestionOrder,
+    Care, Checkpoint, Heard, Linger, NextHops, Outcome, Pass, PortRange, Progress, QuestionOrder,
     Recognised, Recogniser, SourcePorts, SweepKey, Targets, Watcher, World, link_wide, probe, run,
 };
 use jiebei::scope::frame::{Body, Frame, ICMP, ICMPV6, Packet, TCP, UDP};
@@ -505,6 +505,7 @@ struct Bench {
     hops: NextHops,
     log: Log,
     ceilings: Ceilings,
+    care: Care,
 }
 
 impl Bench {
@@ -575,6 +576,7 @@ impl Bench {
             hops,
             log: Log::default(),
             ceilings,
+            care: Care::new(seed),
         }
     }
 
@@ -593,8 +595,16 @@ impl Bench {
         let mut pass = Pass::new(1, V, probe::named(name).unwrap(), targets, &self.hops);
         change(&mut pass);
         let mut answered = answered.iter().copied();
-        run(&pass, resume, &mut answered, &mut self.recogniser, &mut self.sim, &mut self.log)
-            .unwrap()
+        run(
+            &pass,
+            resume,
+            &mut answered,
+            &mut self.care,
+            &mut self.recogniser,
+            &mut self.sim,
+            &mut self.log,
+        )
+        .unwrap()
     }
 
     fn wire(&self) -> Vec<(Duration, Vec<u8>)> {
@@ -931,6 +941,8 @@ fn a_stopped_pass_goes_on_where_it_was_and_repeats_nothing_answered() {
     assert_eq!(answered.len() as u64, first.answered);
 
     bench.log.stop_after = None;
+    // Another process goes on: it knows nobody to ask again.
+    bench.care = Care::new(8);
     let before = bench.wire().len();
     let second =
         bench.run_from("arp", whole(), |pass| pass.rounds = 2, Some(checkpoint), &answered);

@@ -345,7 +345,7 @@ fn finish(
         orders.profile.audit.severity.clone(),
         &orders.out,
     )?;
-    if outcome.end != End::Interrupted {
+    if !outcome.end.can_be_resumed() {
         checkpoint::remove(&orders.out);
     }
     tell(conduct, &destination(arguments, &orders.out), &outcome)
@@ -461,6 +461,10 @@ pub fn tell(
             conduct.complain(&Failure::in_part(said));
         }
         End::Interrupted => conduct.tell(&conduct.say("cli-interrupted", &[])),
+        End::Silent { seconds, hosts } => {
+            let arguments = [("seconds", (*seconds).into()), ("hosts", (*hosts).into())];
+            conduct.complain(&Failure::in_part(conduct.say("cli-silent", &arguments)));
+        }
         End::Complete | End::Failed(_) => {}
     }
     Ok(summary::exit(&outcome.result, &outcome.end, destination.fail_on.map(Into::into)))

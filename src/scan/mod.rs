@@ -18,6 +18,7 @@
 //! silent. The engine has neither clock nor socket: a [`World`] gives it both. Frames leave by the
 //! world's [`Fence`](crate::scope::Fence) and by nothing else.
 
+pub mod care;
 pub mod engine;
 pub mod link_wide;
 pub mod next_hop;
@@ -30,9 +31,10 @@ pub mod token;
 pub mod volley;
 pub mod world;
 
+pub use care::{Care, Ear, Silence, Trouble};
 pub use engine::{Progress, ScanError, Watcher, listen, run};
 pub use next_hop::NextHops;
-pub use order::{Order, Shard};
+pub use order::{BadShard, Order, Shard};
 pub use pass::{Checkpoint, Linger, Outcome, Pass, QuestionOrder, Targets};
 pub use probe::Probe;
 pub use recogniser::{Place, Recognised, Recogniser, Record};

@@ -59,6 +59,32 @@ impl Order {
         }
     }
 
+    /// The place at which [`Order::at`] gives this number: the same walk, backwards.
+    pub fn place_of(&self, number: u64) -> Option<u64> {
+        if u128::from(number) >= self.size {
+            return None;
+        }
+        let mut place = number;
+        loop {
+            place = self.undo(place);
+            if u128::from(place) < self.size {
+                return Some(place);
+            }
+        }
+    }
+
+    fn undo(&self, number: u64) -> u64 {
+        let left_mask = mask(self.left_bits);
+        let right_mask = mask(self.right_bits);
+        let mut left = (number >> self.right_bits) & left_mask;
+        let mut right = number & right_mask;
+        for pair in self.keys.as_chunks::<2>().0.iter().rev() {
+            right ^= mix(left ^ pair[1]) & right_mask;
+            left ^= mix(right ^ pair[0]) & left_mask;
+        }
+        left << self.right_bits | right
+    }
+
     fn permute(&self, number: u64) -> u64 {
         let left_mask = mask(self.left_bits);
         let right_mask = mask(self.right_bits);
@@ -72,8 +98,9 @@ impl Order {
     }
 }
 
-/// Which part of a pass this run asks: every `count`-th place, from `index` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// Which part of a pass this run asks: every `count`-th place, from `index` on. Shards of one order are
+/// disjoint and make up the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Shard {
     index: u32,
     count: u32,
@@ -93,11 +120,47 @@ impl Shard {
         size.saturating_sub(index).div_ceil(count)
     }
 
-    /// The place in the whole that this shard's n-th is.
-    pub fn place(self, n: u128) -> u128 {
-        u128::from(self.index) + n * u128::from(self.count)
+    /// The place in the whole that this shard's n-th is; saturating.
+    pub fn place(self, n: u64) -> u64 {
+        u64::from(self.index).saturating_add(n.saturating_mul(u64::from(self.count)))
+    }
+
+    /// Which of this shard's a place in the whole is, if it is this shard's.
+    pub fn position(self, place: u64) -> Option<u64> {
+        let beyond = place.checked_sub(u64::from(self.index))?;
+        beyond.is_multiple_of(u64::from(self.count)).then(|| beyond / u64::from(self.count))
+    }
+
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    pub fn count(self) -> u32 {
+        self.count
     }
 }
+
+/// `0/4` is the first of four.
+impl std::str::FromStr for Shard {
+    type Err = BadShard;
+
+    fn from_str(text: &str) -> Result<Shard, BadShard> {
+        let bad = || BadShard(text.chars().take(64).collect());
+        let (index, count) = text.split_once('/').ok_or_else(bad)?;
+        let (index, count) = (index.parse().map_err(|_| bad())?, count.parse().map_err(|_| bad())?);
+        Shard::new(index, count).ok_or_else(bad)
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a shard: {0:?}; the first of four is 0/4, the last 3/4")]
+pub struct BadShard(pub String);
 
 const fn mask(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
@@ -130,8 +193,10 @@ mod tests {
             for place in 0..size as u64 {
                 let number = order.at(place).unwrap() as usize;
                 prop_assert!(!std::mem::replace(&mut seen[number], true));
+                prop_assert_eq!(order.place_of(number as u64), Some(place));
             }
             prop_assert_eq!(order.at(size as u64), None);
+            prop_assert_eq!(order.place_of(size as u64), None);
         }
 
         #[test]
@@ -147,6 +212,7 @@ mod tests {
                     Some(number) => {
                         prop_assert!(u128::from(number) < size);
                         prop_assert!(seen.insert(number));
+                        prop_assert_eq!(order.place_of(number), Some(place));
                     }
                     None => prop_assert!(u128::from(place) >= size),
                 }
@@ -158,8 +224,13 @@ mod tests {
             let mut seen = vec![0u8; size as usize];
             for index in 0..count {
                 let shard = Shard::new(index, count).unwrap();
-                for n in 0..shard.length(size) {
-                    seen[shard.place(n) as usize] += 1;
+                for n in 0..shard.length(size) as u64 {
+                    let place = shard.place(n);
+                    seen[place as usize] += 1;
+                    prop_assert_eq!(shard.position(place), Some(n));
+                    let others = (0..count).filter_map(|other| Shard::new(other, count));
+                    let claims = others.filter(|other| other.position(place).is_some()).count();
+                    prop_assert_eq!(claims, 1);
                 }
             }
             prop_assert!(seen.iter().all(|&times| times == 1));

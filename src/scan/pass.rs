@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::care::Silence;
 use super::next_hop::NextHops;
 use super::order::{Shard, mix};
 use super::probe::Probe;
@@ -131,6 +132,15 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The cycle in which a host is asked the question of this number: [`Pass::question_of`] backwards.
+    pub(super) fn cycle_of(&self, host: u64, number: u64) -> u64 {
+        let count = self.questions.len().max(1) as u64;
+        match self.question_order {
+            QuestionOrder::Staggered => (number + count - mix(host ^ self.id) % count) % count,
+            QuestionOrder::AsGiven => number,
+        }
+    }
+
     /// The number of the question that a host is asked in this cycle.
     pub(super) fn question_of(&self, host: u64, cycle: u64) -> u64 {
         let count = self.questions.len().max(1) as u64;
@@ -144,7 +154,7 @@ impl<'a> Pass<'a> {
 /// Where a pass stood when it was interrupted: enough to go on.
 ///
 /// Nothing is kept of who answered; who resumes tells it again from the observations
-/// ([`super::engine::Run::answered`]).
+/// (`answered` of [`super::engine::run`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub pass: u64,
@@ -171,4 +181,6 @@ pub struct Outcome {
     pub sourceless: u64,
     /// `None` when the pass came to its end.
     pub interrupted: Option<Checkpoint>,
+    /// The network fell silent: why it was interrupted.
+    pub silent: Option<Silence>,
 }

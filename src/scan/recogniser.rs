@@ -123,6 +123,11 @@ impl Recogniser {
         &self.keys
     }
 
+    /// Walks the passes in the order of a seed instead of the sweep's own.
+    pub fn order_by(&mut self, seed: &SweepKey) {
+        self.keys = self.keys.clone().ordered_by(seed);
+    }
+
     pub fn ports(&self) -> SourcePorts {
         self.ports
     }

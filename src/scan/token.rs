@@ -113,6 +113,12 @@ impl Keys {
         Keys { token: derive(key, b"jiebei token"), order: derive(key, b"jiebei order") }
     }
 
+    /// The same tokens, in the order of a seed: shards on several machines walk one order, and each has
+    /// tokens of its own.
+    pub fn ordered_by(self, seed: &SweepKey) -> Keys {
+        Keys { order: derive(seed, b"jiebei order"), ..self }
+    }
+
     pub fn token(&self, identity: &Identity) -> u64 {
         let target = match identity.target {
             IpAddr::V4(address) => address.to_ipv6_mapped(),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::care::Ear;
 use crate::link::{LinkError, Receive, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
@@ -30,6 +31,11 @@ pub trait World {
 
     fn fence(&mut self) -> &mut Fence;
 
+    /// How the receiving side does, since it was last asked. Asked once per batch.
+    fn ear(&mut self) -> Ear {
+        Ear::default()
+    }
+
     /// Hands every waiting frame to `take`, with the fence, and waits at most `patience` for the
     /// first. Says how many there were.
     fn receive(
@@ -44,6 +50,8 @@ pub struct LiveWorld {
     fence: Fence,
     receivers: Vec<(VantageId, Box<dyn Receive>)>,
     started: Instant,
+    /// Drops that were told already.
+    told: u64,
 }
 
 impl LiveWorld {
@@ -53,7 +61,7 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started }
+        LiveWorld { fence, receivers, started, told: 0 }
     }
 
     /// Frames that the kernel threw away at each vantage because we were too slow.
@@ -71,12 +79,20 @@ impl World for LiveWorld {
         &mut self.fence
     }
 
+    fn ear(&mut self) -> Ear {
+        let dropped = self.receivers.iter_mut().filter_map(|(_, link)| link.dropped().ok());
+        let dropped = dropped.fold(0u64, u64::saturating_add);
+        let fresh = dropped.saturating_sub(self.told);
+        self.told = self.told.max(dropped);
+        Ear { dropped: fresh, fill: 0.0 }
+    }
+
     fn receive(
         &mut self,
         patience: Duration,
         take: &mut dyn FnMut(&mut Fence, Heard<'_>),
     ) -> Result<usize, LinkError> {
-        let LiveWorld { fence, receivers, started } = self;
+        let LiveWorld { fence, receivers, started, .. } = self;
         let mut patience = patience;
         if receivers.len() > 1 {
             let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();

@@ -181,6 +181,7 @@ cli-plan-wait = Wait
 cli-plan-sum = At most { $packets } packets for what is known now; { $seconds } s at the ceiling; longest wait { $wait } s. What is found on the way is asked too, within the scope. Nothing was sent.
 cli-report-is = Report: { $path }
 cli-interrupted = Interrupted; what was done is kept. Go on with --resume
+cli-silent = The network fell silent: for { $seconds } s nothing answered, although { $hosts } hosts that had answered before were asked. The sweep was stopped. Look whether the line stands and whether the sweep is too fast for it, then go on with --resume
 cli-ended-early = Ended early: { $why }. What there is was kept, with complete: false
 cli-record-refused = The record cannot be used: { $cause }
 cli-resume-refused = Cannot go on: { $cause }

@@ -181,6 +181,7 @@ cli-plan-wait = 等待
 cli-plan-sum = 就目前所知，至多 { $packets } 个数据包；按上限发送 { $seconds } 秒；最长等待 { $wait } 秒。途中发现的，在授权范围之内也会询问。没有发送任何数据包。
 cli-report-is = 报告：{ $path }
 cli-interrupted = 已中断，做完的部分已保存；用 --resume 接着做
+cli-silent = 网络静默：{ $seconds } 秒内没有任何应答，其间询问了 { $hosts } 台此前有过应答的主机。扫描已停止。请检查线路是否正常、速率是否过高，再用 --resume 接着做
 cli-ended-early = 提前结束：{ $why }。已得到的部分已保存，complete 为 false
 cli-record-refused = 记录文件无法使用：{ $cause }
 cli-resume-refused = 无法继续：{ $cause }

@@ -53,6 +53,7 @@ impl Conductor<'_> {
             &pass,
             resume,
             &mut answered.into_iter(),
+            &mut self.care,
             &mut self.recogniser,
             &mut self.world,
             &mut eye,
@@ -61,7 +62,7 @@ impl Conductor<'_> {
             Ok(outcome) => {
                 let stopped = outcome.interrupted.map(|checkpoint| {
                     self.state.checkpoint = Some(checkpoint);
-                    Halt::Stopped
+                    outcome.silent.map_or(Halt::Stopped, Halt::Silent)
                 });
                 (outcome, stopped)
             }
@@ -84,6 +85,7 @@ impl Conductor<'_> {
             answers: outcome.answered,
             seconds: rounded(began.elapsed()),
         });
+        self.tell_slowed(name);
         if outcome.refused.contains_key(&scope::Refusal::Ceiling) {
             self.head
                 .notices
@@ -95,6 +97,18 @@ impl Conductor<'_> {
         self.state.done.insert(id);
         self.save_now_and_then();
         Ok(outcome)
+    }
+
+    /// Where the sender slowed down, and why: one notice for each pass and reason.
+    fn tell_slowed(&mut self, pass: &str) {
+        for (trouble, slowed) in self.care.throttle.take_slowed() {
+            let word = trouble.word();
+            let (times, lowest) = (slowed.times, slowed.lowest);
+            self.head.notices.push(v1::SweepNotice {
+                code: format!("slowed-{word}"),
+                text: format!("{pass}: {times} × ≥ {lowest}/s"),
+            });
+        }
     }
 
     /// What the log holds of a pass already, for one that is gone on with.

@@ -51,8 +51,8 @@ use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
 use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
 use crate::result::v1;
 use crate::scan::{
-    self, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
-    Recogniser, ScanError, SourcePorts, SweepKey, Targets, Watcher, World, probe,
+    self, Care, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
+    Recogniser, ScanError, Silence, SourcePorts, SweepKey, Targets, Watcher, World, probe,
 };
 use crate::scope::{self, Ceilings, Fence, Guard, Risk, Rules};
 use crate::texts::{Language, Texts};
@@ -132,8 +132,21 @@ pub enum End {
     Complete,
     /// Asked to stop; `--resume` goes on.
     Interrupted,
+    /// Hosts that had answered did not any more, and nothing else did: `--resume` goes on from where they
+    /// last did. For how many seconds nothing was heard, and how many hosts were asked meanwhile.
+    Silent {
+        seconds: u64,
+        hosts: usize,
+    },
     /// A link failed in the middle; why.
     Failed(String),
+}
+
+impl End {
+    /// Whether `--resume` goes on from here.
+    pub fn can_be_resumed(&self) -> bool {
+        matches!(self, End::Interrupted | End::Silent { .. })
+    }
 }
 
 /// Everything of a sweep that is judged.
@@ -188,6 +201,8 @@ enum LinkLocal {
 /// Why the passes ended before their end.
 enum Halt {
     Stopped,
+    /// The network fell silent.
+    Silent(Silence),
     Link(String),
 }
 
@@ -266,6 +281,7 @@ pub struct Conductor<'a> {
     started_at: Timestamp,
     world: LiveWorld,
     recogniser: Recogniser,
+    care: Care,
     intake: Intake,
     tape: Arc<Mutex<Tape>>,
     territory: Territory,
@@ -399,9 +415,19 @@ impl<'a> Conductor<'a> {
         let end = match ended {
             Ok(()) => End::Complete,
             Err(Halt::Stopped) => End::Interrupted,
+            Err(Halt::Silent(silence)) => {
+                let since = self.world.now().saturating_sub(silence.since);
+                End::Silent { seconds: since.as_secs(), hosts: silence.asked }
+            }
             Err(Halt::Link(why)) => End::Failed(why),
         };
-        if end == End::Interrupted {
+        if let End::Silent { seconds, hosts } = &end {
+            self.head.notices.push(v1::SweepNotice {
+                code: "network-silent".into(),
+                text: format!("{seconds} s, {hosts}"),
+            });
+        }
+        if end.can_be_resumed() {
             self.save();
         }
         self.confirm_ghosts();

@@ -125,6 +125,7 @@ impl<'a> Conductor<'a> {
             started_at,
             world: LiveWorld::new(fence, receivers, began),
             recogniser,
+            care: Care::new(seed.unwrap_or_default()),
             intake,
             tape,
             state,
