@@ -126,7 +126,8 @@ impl Control {
 
     /// Whom to ask now; nobody most of the time.
     pub fn due(&mut self, now: Duration, mut ask: impl FnMut(&Member)) {
-        if self.entries.is_empty() {
+        // Fewer decide nothing, and asking them is asking for nothing.
+        if self.entries.len() < LEAST_MEMBERS {
             return;
         }
         // The first answers are news enough for an interval.
@@ -324,11 +325,15 @@ mod tests {
     #[test]
     fn one_member_is_asked_no_more_than_every_other_second() {
         let mut control = Control::new(7);
-        control.enrol(member(1));
+        (1..=3).for_each(|last| control.enrol(member(last)));
         let mut times = Vec::new();
         for tick in 0..100u64 {
             let now = Duration::from_millis(tick * 100);
-            control.due(now, |_| times.push(now));
+            control.due(now, |asked| {
+                if *asked == member(1) {
+                    times.push(now);
+                }
+            });
         }
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= EACH));
         assert!(times.len() >= 4, "{times:?}");
