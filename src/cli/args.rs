@@ -6,6 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::net::Prefix;
 use crate::result::v1::Severity;
+use crate::scan::Shard;
+use crate::sweep::profile::Method;
 use crate::texts::{Language, Texts};
 
 #[derive(Debug, Parser)]
@@ -39,6 +41,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Sweep(SweepArguments),
+    Scan(ScanArguments),
     Watch(WatchArguments),
     Audit(AuditArguments),
     Report(ReportArguments),
@@ -80,10 +83,10 @@ pub struct SweepArguments {
     pub fail_on: Option<Grade>,
     #[arg(long, value_name = "ring|pnet")]
     pub io: Option<crate::link::Io>,
-    #[arg(long, value_name = "PPS")]
-    pub rate: Option<u32>,
-    #[arg(long, value_name = "PPS")]
-    pub per_target: Option<u32>,
+    #[arg(long, value_name = "PPS|max")]
+    pub rate: Option<RateArgument>,
+    #[arg(long, value_name = "PPS|max")]
+    pub per_target: Option<RateArgument>,
     #[arg(long, value_name = "PORTS")]
     pub tcp_ports: Option<String>,
     #[arg(long, value_name = "PORTS")]
@@ -92,6 +95,84 @@ pub struct SweepArguments {
     pub listen: Option<u32>,
     #[arg(long, value_name = "FILE")]
     pub trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanArguments {
+    #[arg(long, value_name = "arp|ndp|icmp|icmpv6|tcp|udp")]
+    pub method: Method,
+    #[arg(long, value_name = "PORTS")]
+    pub ports: Option<String>,
+    #[arg(long, value_name = "PREFIX")]
+    pub scope: Vec<Prefix>,
+    #[arg(long, value_name = "FILE")]
+    pub targets: Option<PathBuf>,
+    #[arg(long, value_name = "PREFIX")]
+    pub exclude: Vec<Prefix>,
+    #[arg(long, value_name = "P")]
+    pub profile: Option<String>,
+    #[arg(long, value_name = "IF")]
+    pub interface: Vec<String>,
+    #[arg(long, value_name = "PPS|max")]
+    pub rate: Option<RateArgument>,
+    #[arg(long, value_name = "PPS|max")]
+    pub per_target: Option<RateArgument>,
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub rounds: u8,
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    #[arg(long, value_name = "TEXT")]
+    pub seed: Option<String>,
+    #[arg(long, value_name = "ring|pnet")]
+    pub io: Option<crate::link::Io>,
+    #[arg(long)]
+    pub all: bool,
+    #[arg(long)]
+    pub dry_run: bool,
+    #[arg(long, value_name = "text|csv|json", default_value = "text")]
+    pub format: ScanFormat,
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+}
+
+/// A ceiling on the command line: a number, or none at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateArgument {
+    PerSecond(u32),
+    /// For a lab: as fast as it goes.
+    Max,
+}
+
+impl RateArgument {
+    pub fn number(self) -> u32 {
+        match self {
+            RateArgument::PerSecond(rate) => rate,
+            RateArgument::Max => u32::MAX,
+        }
+    }
+}
+
+impl std::str::FromStr for RateArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RateArgument, String> {
+        if text == "max" {
+            return Ok(RateArgument::Max);
+        }
+        match text.parse() {
+            Ok(rate) if rate > 0 => Ok(RateArgument::PerSecond(rate)),
+            _ => Err("1 … 4294967295, max".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScanFormat {
+    Text,
+    Csv,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod profile;
 mod progress;
 mod registry;
 mod report;
+mod scan;
 mod summary;
 mod sweep;
 mod watch;
@@ -55,6 +56,7 @@ fn run(conduct: &Conduct, command: args::Command) -> Result<Exit, Failure> {
     use args::Command;
     match command {
         Command::Sweep(arguments) => sweep::run(conduct, arguments),
+        Command::Scan(arguments) => scan::run(conduct, arguments),
         Command::Watch(arguments) => watch::run(conduct, arguments),
         Command::Audit(arguments) => audit::run(conduct, arguments),
         Command::Report(arguments) => report::run(conduct, arguments),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::{OutputFormat, SweepArguments};
+use super::args::{OutputFormat, RateArgument, SweepArguments};
 use super::progress::{TerminalReporter, pass_name, stop_on_signals};
 use super::{Conduct, Exit, Failure, profile as profiles, registry as registries, summary};
 use crate::audit::Regulation;
@@ -144,32 +144,46 @@ fn as_json(loaded: &Loaded) -> Option<Vec<u8>> {
     std::fs::read(&path).ok()
 }
 
-fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Failure> {
-    let mut profile = match &arguments.profile {
+/// A profile with the flags that `sweep` and `scan` have in common.
+pub fn adjusted(
+    conduct: &Conduct,
+    name: Option<&str>,
+    scope: &[Prefix],
+    exclude: &[Prefix],
+    rate: Option<u32>,
+    per_target: Option<u32>,
+) -> Result<Profile, Failure> {
+    let mut profile = match name {
         Some(name) => profiles::load(conduct, name)?,
         None => profiles::gentle(),
     };
-    if !arguments.scope.is_empty() {
-        profile.authorisation.scope.clone_from(&arguments.scope);
+    if !scope.is_empty() {
+        profile.authorisation.scope = scope.to_vec();
         // What was signed was another scope.
         profile.authorisation.signature = None;
     }
-    if !arguments.exclude.is_empty() {
-        profile.authorisation.exclude.extend(&arguments.exclude);
+    if !exclude.is_empty() {
+        profile.authorisation.exclude.extend(exclude);
         profile.authorisation.signature = None;
     }
-    let positive = |name: &str, value: Option<u32>| match value {
-        Some(0) => Err(Failure::usage(
-            conduct.say("cli-not-positive", &[("flag", name.to_owned().into())]),
-        )),
-        value => Ok(value),
-    };
-    if let Some(rate) = positive("--rate", arguments.rate)? {
+    if let Some(rate) = rate {
         profile.rate.packets_per_second = rate;
     }
-    if let Some(rate) = positive("--per-target", arguments.per_target)? {
+    if let Some(rate) = per_target {
         profile.rate.per_target = rate;
     }
+    Ok(profile)
+}
+
+fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Failure> {
+    let mut profile = adjusted(
+        conduct,
+        arguments.profile.as_deref(),
+        &arguments.scope,
+        &arguments.exclude,
+        arguments.rate.map(RateArgument::number),
+        arguments.per_target.map(RateArgument::number),
+    )?;
     let ports = |flag: &str, text: &str, ranking| {
         PortList::read(text, ranking).map_err(|fault| {
             let what = format!("{flag}: {fault}");
@@ -539,7 +553,7 @@ pub fn fault_of_vantage(conduct: &Conduct, fault: &vantage::VantageError) -> Str
     }
 }
 
-fn fault_of_orders(conduct: &Conduct, forbidden: &Forbidden) -> String {
+pub fn fault_of_orders(conduct: &Conduct, forbidden: &Forbidden) -> String {
     let shown = |at: &Timestamp| {
         at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
             .strftime("%Y-%m-%d %H:%M:%S +08:00")

@@ -132,6 +132,16 @@ pub enum PortState {
     Closed,
 }
 
+impl PortState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            PortState::Alive => "alive",
+            PortState::Open => "open",
+            PortState::Closed => "closed",
+        }
+    }
+}
+
 /// An ICMP error of any family that quotes a probe of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct IcmpError {

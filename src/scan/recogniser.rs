@@ -123,6 +123,11 @@ impl Recogniser {
         &self.keys
     }
 
+    /// A number drawn from the sweep's key: nobody outside can expect what is drawn by it.
+    pub fn seed(&self) -> u64 {
+        self.keys.order(u64::MAX, 0)
+    }
+
     /// Walks the passes in the order of a seed instead of the sweep's own.
     pub fn order_by(&mut self, seed: &SweepKey) {
         self.keys = self.keys.clone().ordered_by(seed);

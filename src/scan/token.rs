@@ -70,6 +70,14 @@ impl SweepKey {
         Ok(SweepKey(octets))
     }
 
+    /// From a text that several machines agree on: good for an order, and no secret.
+    pub fn of_text(text: &str) -> SweepKey {
+        let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let mut octets = [0; 32];
+        octets.iter_mut().zip(hash.as_ref()).for_each(|(octet, hashed)| *octet = *hashed);
+        SweepKey(octets)
+    }
+
     /// For the checkpoint and the record, which need it to recognise answers again.
     pub fn to_hex(&self) -> String {
         self.0.iter().map(|octet| format!("{octet:02x}")).collect()

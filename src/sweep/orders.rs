@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::profile::{Method, Profile, SignatureState};
+use super::profile::{Authorisation, Method, Profile, SignatureState};
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
 use crate::egress::token::EgressKey;
@@ -70,28 +70,37 @@ pub enum Forbidden {
     BadSignature,
 }
 
+/// Whether an authorisation allows anything to be sent at this instant on this machine.
+pub fn may_begin(
+    authorisation: &Authorisation,
+    signature: &SignatureState,
+    now: Timestamp,
+    machine: Machine,
+) -> Result<(), Forbidden> {
+    if authorisation.scope.is_empty() {
+        return Err(Forbidden::NoScope);
+    }
+    if let Some(from) = authorisation.not_before.filter(|from| now < *from) {
+        return Err(Forbidden::NotYet { from });
+    }
+    if let Some(until) = authorisation.not_after.filter(|until| now > *until) {
+        return Err(Forbidden::Over { until });
+    }
+    match signature {
+        SignatureState::Invalid => Err(Forbidden::BadSignature),
+        SignatureState::Absent | SignatureState::Unchecked
+            if machine == Machine::Trusts && authorisation.risk >= 3 =>
+        {
+            Err(Forbidden::Unsigned)
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Orders {
     /// Whether the authorisation allows a sweep at this instant on this machine.
     pub fn may_begin(&self, now: Timestamp, machine: Machine) -> Result<(), Forbidden> {
-        let authorisation = &self.profile.authorisation;
-        if authorisation.scope.is_empty() {
-            return Err(Forbidden::NoScope);
-        }
-        if let Some(from) = authorisation.not_before.filter(|from| now < *from) {
-            return Err(Forbidden::NotYet { from });
-        }
-        if let Some(until) = authorisation.not_after.filter(|until| now > *until) {
-            return Err(Forbidden::Over { until });
-        }
-        match self.signature {
-            SignatureState::Invalid => Err(Forbidden::BadSignature),
-            SignatureState::Absent | SignatureState::Unchecked
-                if machine == Machine::Trusts && authorisation.risk >= 3 =>
-            {
-                Err(Forbidden::Unsigned)
-            }
-            _ => Ok(()),
-        }
+        may_begin(&self.profile.authorisation, &self.signature, now, machine)
     }
 
     pub fn scope(&self) -> AddressSet {

@@ -246,7 +246,7 @@ pub fn rules(orders: &Orders) -> Rules {
     }
 }
 
-fn guarded(station: &Station) -> scope::Vantage {
+pub(super) fn guarded(station: &Station) -> scope::Vantage {
     scope::Vantage {
         id: station.id,
         mac: station.mac,
@@ -545,7 +545,7 @@ fn numbered(probe: &str, ports: &[u16]) -> Vec<Port> {
 }
 
 /// A pass's number: stable over a resume, different for other targets under the same name.
-fn pass_id(name: &str, vantage: VantageId, shape: u64) -> u64 {
+pub(super) fn pass_id(name: &str, vantage: VantageId, shape: u64) -> u64 {
     // FNV-1a: it only has to tell passes apart.
     let octets = name.bytes().chain(vantage.0.to_le_bytes()).chain(shape.to_le_bytes());
     octets.fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
@@ -554,7 +554,7 @@ fn pass_id(name: &str, vantage: VantageId, shape: u64) -> u64 {
 }
 
 /// Tells target sets apart: a pass whose targets are others than before is another pass.
-fn shape(targets: &Targets) -> u64 {
+pub(super) fn shape(targets: &Targets) -> u64 {
     match targets {
         Targets::Addresses(set) => {
             let prefixes = set.prefixes();

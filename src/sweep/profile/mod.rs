@@ -173,6 +173,15 @@ pub struct Audit {
     pub severity: BTreeMap<String, Severity>,
 }
 
+impl std::str::FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Method, String> {
+        let words = || Method::ALL.map(Method::word).join(" ");
+        Method::ALL.into_iter().find(|method| method.word() == text).ok_or_else(words)
+    }
+}
+
 /// Where a profile's text comes from: a built-in name, or a file.
 pub fn built_in(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
