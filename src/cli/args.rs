@@ -87,6 +87,10 @@ pub struct SweepArguments {
     pub rate: Option<RateArgument>,
     #[arg(long, value_name = "PPS|max")]
     pub per_target: Option<RateArgument>,
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    #[arg(long, value_name = "TEXT")]
+    pub seed: Option<String>,
     #[arg(long, value_name = "PORTS")]
     pub tcp_ports: Option<String>,
     #[arg(long, value_name = "PORTS")]
@@ -125,6 +129,8 @@ pub struct ScanArguments {
     pub seed: Option<String>,
     #[arg(long, value_name = "ring|pnet")]
     pub io: Option<crate::link::Io>,
+    #[arg(long)]
+    pub no_reset: bool,
     #[arg(long)]
     pub all: bool,
     #[arg(long)]

@@ -16,7 +16,7 @@ use crate::observe::{Foreign, PortState};
 use crate::scan::{Shard, SweepKey};
 use crate::scope::{Ceilings, Risk, Rules};
 use crate::sweep::profile::{Method, PortList, Profile, Ranking};
-use crate::sweep::question::{self, Found, Question, Tally};
+use crate::sweep::question::{self, Found, Question, Resets, Tally};
 use crate::sweep::{End, Machine, may_begin, vantage};
 
 /// A list of a million addresses has some fifteen megabytes.
@@ -78,6 +78,7 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
         seed: arguments.seed.as_deref().map(SweepKey::of_text),
         io: arguments.io,
+        resets: if arguments.no_reset { Resets::HeldBack } else { Resets::Sent },
     };
     if arguments.dry_run {
         return dry_run(conduct, &question);

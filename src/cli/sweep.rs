@@ -20,9 +20,11 @@ use crate::observe::{Log, VantageId};
 use crate::registry::{self, Loaded, Registry};
 use crate::result::evidence::Frames;
 use crate::result::v1;
+use crate::scan::Shard;
 use crate::sweep::plan::Plan;
 use crate::sweep::profile::{PortList, Profile, Ranking, SecretRef};
 use crate::sweep::record::{Record, RecordError};
+use crate::sweep::share::Part;
 use crate::sweep::{
     self, Case, EgressOrders, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock,
     vantage,
@@ -53,6 +55,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
         registry_source: loaded.as_ref().map(source_of),
         unit: arguments.unit.clone(),
         io: arguments.io,
+        part: part(conduct, arguments.shard, arguments.seed.as_deref())?,
         out: out_folder(&arguments, started_at),
         record: arguments.record.clone(),
         resume: arguments.resume,
@@ -142,6 +145,19 @@ fn as_json(loaded: &Loaded) -> Option<Vec<u8>> {
     let path = folder.path().join("registry.json");
     registry::convert(loaded, &path).ok()?;
     std::fs::read(&path).ok()
+}
+
+/// The part of the scope that this sweep asks; a shard says nothing without a seed that all of them share.
+fn part(
+    conduct: &Conduct,
+    shard: Option<Shard>,
+    seed: Option<&str>,
+) -> Result<Option<Part>, Failure> {
+    match (shard, seed) {
+        (None | Some(Shard::WHOLE), _) => Ok(None),
+        (Some(_), None) => Err(Failure::usage(conduct.say("cli-shard-without-seed", &[]))),
+        (Some(shard), Some(seed)) => Ok(Some(Part { shard, seed: seed.to_owned() })),
+    }
 }
 
 /// A profile with the flags that `sweep` and `scan` have in common.

@@ -17,10 +17,12 @@ mod filter;
 pub mod interfaces;
 pub mod listener;
 mod netlink;
+pub mod owned_table;
 #[cfg(feature = "pnet-io")]
 mod portable;
 pub mod privilege;
 mod ring;
+pub mod standing;
 pub mod sys;
 
 use std::fmt;

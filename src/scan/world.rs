@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::care::Ear;
+use crate::link::standing::Standing;
 use crate::link::{LinkError, Receive, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
@@ -52,6 +53,7 @@ pub struct LiveWorld {
     started: Instant,
     /// Drops that were told already.
     told: u64,
+    standings: Vec<Standing>,
 }
 
 impl LiveWorld {
@@ -61,7 +63,12 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started, told: 0 }
+        LiveWorld { fence, receivers, started, told: 0, standings: Vec::new() }
+    }
+
+    /// From now on these are verified about once a second: what they are no longer stops the sweep.
+    pub fn watch_over(&mut self, standings: Vec<Standing>) {
+        self.standings = standings;
     }
 
     /// Frames that the kernel threw away at each vantage because we were too slow.
@@ -92,7 +99,11 @@ impl World for LiveWorld {
         patience: Duration,
         take: &mut dyn FnMut(&mut Fence, Heard<'_>),
     ) -> Result<usize, LinkError> {
-        let LiveWorld { fence, receivers, started, .. } = self;
+        let LiveWorld { fence, receivers, started, standings, .. } = self;
+        if !standings.is_empty() {
+            let now = started.elapsed();
+            standings.iter_mut().try_for_each(|standing| standing.verify(now))?;
+        }
         let mut patience = patience;
         if receivers.len() > 1 {
             let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();

@@ -191,7 +191,8 @@ impl<'p, 'a> Run<'p, 'a> {
                     break;
                 }
                 Err(source) => {
-                    self.outcome.interrupted = Some(self.checkpoint());
+                    // What was asked of a link that was about to go may be lost.
+                    self.outcome.interrupted = Some(self.well_at);
                     let outcome = Box::new(self.outcome);
                     return Err(ScanError::Link { source, outcome });
                 }

@@ -148,6 +148,7 @@ impl<'a> Conductor<'a> {
             witness_remarks: BTreeMap::new(),
             _held: held,
         };
+        conductor.world.watch_over(orders.stations.iter().map(Station::standing).collect());
         conductor.recall_asked();
         // From here on there is something to go on with, whatever ends this run.
         conductor.save();
