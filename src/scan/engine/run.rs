@@ -312,7 +312,7 @@ impl<'p, 'a> Run<'p, 'a> {
         patience: Duration,
     ) -> Result<(), LinkError> {
         let name = self.pass.probe.name();
-        hear(recogniser, world, watcher, patience, &mut |watcher, now, recognised| {
+        let heard = hear(recogniser, world, watcher, patience, &mut |watcher, now, recognised| {
             care.control.heard(now);
             if let Fact::IcmpError(error) = &recognised.fact
                 && (error.icmp_type, error.from.is_ipv4()) == (SOURCE_QUENCH, true)
@@ -335,6 +335,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 watcher.answer(recognised);
             }
         })?;
+        care.throttle.heard(heard as u64);
         Ok(())
     }
 
@@ -361,9 +362,11 @@ impl<'p, 'a> Run<'p, 'a> {
         world: &mut dyn World,
         now: Duration,
     ) -> Option<Silence> {
-        care.throttle.measure(now);
         let ear = world.ear();
+        care.throttle.heard(ear.dropped);
+        care.throttle.measure(now);
         if ear.dropped > 0 {
+            care.control.missed_some();
             care.throttle.trouble(now, Trouble::Dropped);
         }
         if ear.fill > HALF_FULL {
