@@ -78,7 +78,7 @@ pub struct SweepArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
     #[arg(long, value_name = "PPS")]
     pub rate: Option<u32>,
@@ -112,7 +112,7 @@ pub struct WatchArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
 }
 
