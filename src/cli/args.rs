@@ -81,7 +81,7 @@ pub struct SweepArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
     #[arg(long, value_name = "PPS|max")]
     pub rate: Option<RateArgument>,
@@ -199,7 +199,7 @@ pub struct WatchArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
 }
 

@@ -215,8 +215,10 @@ fn shown_ceilings(ceilings: Ceilings) -> String {
 
 fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: &End) -> Exit {
     for (interface, io, why) in &tally.io {
-        let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        tracing::info!(interface, %io, "frames go by {io}{why}");
+        tracing::info!(interface, %io, "frames go by {io}");
+        for why in why {
+            conduct.tell(&conduct.say("sweep-notice-io-fallback", &[("what", why.clone().into())]));
+        }
     }
     for (trouble, slowed) in &tally.slowed {
         let text = format!("{} × ≥ {}/s", slowed.times, slowed.lowest);

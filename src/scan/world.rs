@@ -91,7 +91,8 @@ impl World for LiveWorld {
         let dropped = dropped.fold(0u64, u64::saturating_add);
         let fresh = dropped.saturating_sub(self.told);
         self.told = self.told.max(dropped);
-        Ear { dropped: fresh, fill: 0.0 }
+        let fill = self.receivers.iter().map(|(_, link)| link.fill()).fold(0.0, f64::max);
+        Ear { dropped: fresh, fill: fill as f32 }
     }
 
     fn receive(

@@ -77,7 +77,7 @@ pub struct Tally {
     pub dropped: u64,
     pub slowed: BTreeMap<Trouble, scan::care::Slowed>,
     /// By what frames went, and why by nothing faster.
-    pub io: Vec<(String, Io, Option<String>)>,
+    pub io: Vec<(String, Io, Vec<String>)>,
     pub took: Duration,
 }
 
@@ -107,11 +107,12 @@ pub fn ask(
     };
     for station in &question.stations {
         let interface = &station.interface;
-        let ((transmit, receive), io, why) = match question.io {
-            Some(io) => (link::open(interface, io, &options)?, io, None),
+        let ((transmit, receive), io, passed) = match question.io {
+            Some(io) => (link::open(interface, io, &options)?, io, Vec::new()),
             None => link::open_or_fall_back(interface, &options)?,
         };
-        tally.io.push((interface.clone(), io, why.map(|why| why.to_string())));
+        let passed = passed.iter().map(|not| format!("{}: {}", not.io, not.why)).collect();
+        tally.io.push((interface.clone(), io, passed));
         fence.add_link(station.id, transmit);
         receivers.push((station.id, receive));
     }

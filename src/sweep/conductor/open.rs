@@ -59,9 +59,9 @@ impl<'a> Conductor<'a> {
             let ((transmit, receive), io) = match orders.io {
                 Some(io) => (link::open(interface, io, &options)?, io),
                 None => {
-                    let (halves, io, why) = link::open_or_fall_back(interface, &options)?;
-                    if let Some(why) = why {
-                        let text = format!("{interface}: {io}: {why}");
+                    let (halves, io, passed) = link::open_or_fall_back(interface, &options)?;
+                    for link::NotTaken { io: passed, why } in passed {
+                        let text = format!("{interface}: {passed} → {io}: {why}");
                         head.notices.push(v1::SweepNotice { code: "io-fallback".into(), text });
                     }
                     (halves, io)
