@@ -860,7 +860,8 @@ mod frames {
             for (per_target, hosts) in [(2, 300), (40, 3), (40, 1200)] {
                 for peer in peers {
                     seed += 1;
-                    let ceilings = Ceilings { packets_per_second, per_target };
+                    let ceilings =
+                        Ceilings { packets_per_second, per_target, ..Ceilings::default() };
                     let (events, _) = paced(ceilings, peer, hosts, seed);
                     let times: Vec<_> = events.iter().map(|(at, _)| *at).collect();
                     let most = most_in_a_second(&times);
@@ -953,7 +954,7 @@ mod frames {
         for (packets_per_second, per_target, hosts, seed) in
             [(100, 40, 3, 1), (1000, 40, 5, 2), (1000, 24, 40, 3), (60, 60, 1, 4), (400, 12, 9, 5)]
         {
-            let ceilings = Ceilings { packets_per_second, per_target };
+            let ceilings = Ceilings { packets_per_second, per_target, ..Ceilings::default() };
             let (mut fence, _) = fence(Risk::UNICAST, ceilings);
             let mut dice = Dice(seed);
             let mut events: Vec<(Duration, u64)> = Vec::new();
@@ -1002,7 +1003,7 @@ mod frames {
 
     #[test]
     fn a_conversation_gets_its_turn_among_frames_that_never_pause() {
-        let ceilings = Ceilings { packets_per_second: 1000, per_target: 40 };
+        let ceilings = Ceilings { packets_per_second: 1000, per_target: 40, ..Ceilings::default() };
         let (mut fence, _) = fence(Risk::UNICAST, ceilings);
         let (mut begun, mut sent) = (Vec::new(), 0);
         for millis in 0..4_000u64 {
@@ -1032,7 +1033,11 @@ mod frames {
     #[test]
     fn into_silence_a_sweep_of_syns_keeps_four_fifths_of_the_ceiling() {
         for packets_per_second in [1000, 4000, 20_000] {
-            let ceilings = Ceilings { packets_per_second, per_target: packets_per_second };
+            let ceilings = Ceilings {
+                packets_per_second,
+                per_target: packets_per_second,
+                ..Ceilings::default()
+            };
             let (events, _) = paced(ceilings, Peer::Silent, 1000, 5);
             let rate = events.len() as f64 / 6.0 / f64::from(packets_per_second);
             assert!(rate >= 0.8, "{rate} of {packets_per_second}");
@@ -1041,8 +1046,10 @@ mod frames {
 
     #[test]
     fn a_pause_is_not_made_good_by_a_burst() {
-        let (mut fence, _) =
-            fence(Risk::UNICAST, Ceilings { packets_per_second: 1000, per_target: 1000 });
+        let (mut fence, _) = fence(
+            Risk::UNICAST,
+            Ceilings { packets_per_second: 1000, per_target: 1000, ..Ceilings::default() },
+        );
         let target = fence.guard().admit(ip("10.20.1.7"), V, Class::Ordinary).unwrap();
         let ping = echo(to(THEIRS), "10.20.1.5", "10.20.1.7", 64);
         let mut burst = 0;
@@ -1112,7 +1119,7 @@ mod frames {
             let canaries = rules.canaries.clone();
             let mut fence = Fence::new(
                 Guard::new(rules, Timestamp::UNIX_EPOCH),
-                Ceilings { packets_per_second: 1000, per_target: 40 },
+                Ceilings { packets_per_second: 1000, per_target: 40, ..Ceilings::default() },
             );
             let kept = Kept::default();
             fence.add_link(V, Box::new(kept.clone()));

@@ -554,7 +554,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 Asked::Sent
             }
             Some(Submission::Later(wait, Ceiling::Sweep)) => Asked::Wait(wait),
-            Some(Submission::Later(wait, Ceiling::Target)) => Asked::Defer(wait),
+            Some(Submission::Later(wait, Ceiling::Target | Ceiling::Prefix)) => Asked::Defer(wait),
             Some(Submission::Refused(refusal)) => self.refused(refusal),
             Some(Submission::Failed(error)) => Asked::Failed(error),
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::link::{LinkError, Receive, wait_any};
+use crate::link::{LinkError, Receive, Sharing, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
 
@@ -44,6 +44,8 @@ pub struct LiveWorld {
     fence: Fence,
     receivers: Vec<(VantageId, Box<dyn Receive>)>,
     started: Instant,
+    /// None where nobody shares the ceilings.
+    sharing: Option<Sharing>,
 }
 
 impl LiveWorld {
@@ -53,7 +55,21 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started }
+        LiveWorld { fence, receivers, started, sharing: None }
+    }
+
+    /// Divides the fence's ceilings among the sweeps of these interfaces, from now on.
+    pub fn share(mut self, sharing: Option<Sharing>) -> LiveWorld {
+        if let Some(sharing) = &sharing {
+            self.fence.share(sharing.sweeps());
+        }
+        self.sharing = sharing;
+        self
+    }
+
+    /// The most sweeps that there were to share the ceilings.
+    pub fn most_sweeps(&self) -> u32 {
+        self.sharing.as_ref().map_or(1, Sharing::most)
     }
 
     /// Frames that the kernel threw away at each vantage because we were too slow.
@@ -64,7 +80,12 @@ impl LiveWorld {
 
 impl World for LiveWorld {
     fn now(&mut self) -> Duration {
-        self.started.elapsed()
+        let now = self.started.elapsed();
+        // Where the batch begins: no frame of it goes by a part of the ceilings that is older than a look.
+        if let Some(sweeps) = self.sharing.as_mut().and_then(|sharing| sharing.look(now)) {
+            self.fence.share(sweeps);
+        }
+        now
     }
 
     fn fence(&mut self) -> &mut Fence {
@@ -76,7 +97,7 @@ impl World for LiveWorld {
         patience: Duration,
         take: &mut dyn FnMut(&mut Fence, Heard<'_>),
     ) -> Result<usize, LinkError> {
-        let LiveWorld { fence, receivers, started } = self;
+        let LiveWorld { fence, receivers, started, .. } = self;
         let mut patience = patience;
         if receivers.len() > 1 {
             let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();

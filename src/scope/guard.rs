@@ -66,6 +66,12 @@ impl Vantage {
         longest.or_else(|| special::is_link_local(address).then(|| link_local_prefix(address)))
     }
 
+    /// Whether [`Vantage::on_link`] has a prefix for it.
+    pub fn is_on_link(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|(_, prefix)| prefix.contains(address))
+            || special::is_link_local(address)
+    }
+
     /// The own address to ask this target from: of the prefix that it lies in, else the one whose
     /// leading bits agree with it longest (RFC 6724 §5 rule 8), a link-local one only for link-local
     /// targets. `None` where the interface has no fit address of the family.
