@@ -46,7 +46,7 @@
 //! **Without ceilings** ([`UNLIMITED`]) nothing of this is kept. It is for a lab, and only where somebody says so.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::windows::{self, Counts, Nibbles, Table, Words};
@@ -116,7 +116,8 @@ pub enum Room {
     Never(Ceiling),
 }
 
-/// What a frame costs.
+/// What a frame costs. Addresses are borrowed all the way: an [`IpAddr`] is copied in odd pieces, and a processor that copies
+/// it again from these waits for its stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost<'a> {
     /// The addresses under whose ceilings it counts.
@@ -124,7 +125,7 @@ pub struct Cost<'a> {
     /// How many more frames it may make our kernel send.
     pub held: u32,
     /// An address behind a router of which nothing was heard: it counts in its prefix.
-    pub unheard: Option<IpAddr>,
+    pub unheard: Option<&'a IpAddr>,
 }
 
 impl<'a> Cost<'a> {
@@ -260,43 +261,41 @@ impl<C: Counts> Addresses<C> {
         Addresses { ipv4: Table::new(), ipv6: Table::new() }
     }
 
-    fn entry(&mut self, address: IpAddr, tick: u32) -> Option<&mut C> {
-        match address {
-            IpAddr::V4(address) => self.ipv4.entry(address.to_bits(), tick),
-            IpAddr::V6(address) => self.ipv6.entry(windows::quarters(address.to_bits()), tick),
-        }
+    fn load(&mut self, address: &IpAddr, tick: u32, places: u32) -> u32 {
+        let window = match address {
+            IpAddr::V4(address) => self.ipv4.look(address.to_bits(), tick),
+            IpAddr::V6(address) => self.ipv6.look(windows::quarters(address.to_bits()), tick),
+        };
+        if window.fits(places) { window.load() } else { windows::FULL }
     }
 
-    /// Only where there is one, if there are `most` already.
-    fn entry_or_get(&mut self, address: IpAddr, tick: u32, most: usize) -> Option<&mut C> {
-        match address {
-            IpAddr::V4(address) => self.ipv4.entry_or_get(address.to_bits(), tick, most),
+    fn count(&mut self, address: &IpAddr, tick: u32, held: u32) -> Asked {
+        let count = |window: &mut C| {
+            let asked = if window.load() == 0 { Asked::Anew } else { Asked::Again };
+            window.count(1, held);
+            asked
+        };
+        let asked = match address {
+            IpAddr::V4(address) => self.ipv4.count(address.to_bits(), tick, count),
             IpAddr::V6(address) => {
-                self.ipv6.entry_or_get(windows::quarters(address.to_bits()), tick, most)
+                self.ipv6.count(windows::quarters(address.to_bits()), tick, count)
             }
-        }
-    }
-
-    fn load(&mut self, address: IpAddr, tick: u32, places: u32) -> u32 {
-        match self.entry(address, tick) {
-            Some(window) if window.fits(places) => window.load(),
-            _ => windows::FULL,
-        }
-    }
-
-    fn count(&mut self, address: IpAddr, tick: u32, held: u32) -> Asked {
-        let Some(window) = self.entry(address, tick) else { return Asked::Anew };
-        let asked = if window.load() == 0 { Asked::Anew } else { Asked::Again };
-        window.count(1, held);
-        asked
+        };
+        asked.unwrap_or(Asked::Anew)
     }
 
     fn caused(&mut self, address: IpAddr, tick: u32, foreseen: Foreseen, most: usize) {
-        if let Some(window) = self.entry_or_get(address, tick, most) {
+        let count = |window: &mut C| {
             if foreseen == Foreseen::Held {
                 window.redeem();
             }
             window.count(1, 0);
+        };
+        match address {
+            IpAddr::V4(address) => self.ipv4.count_few(address.to_bits(), tick, most, count),
+            IpAddr::V6(address) => {
+                self.ipv6.count_few(windows::quarters(address.to_bits()), tick, most, count);
+            }
         }
     }
 
@@ -324,7 +323,7 @@ impl Targets {
 
     /// What was sent to an address in the last second, and is held; [`windows::FULL`] where the running slice cannot count
     /// so many places more.
-    fn load(&mut self, address: IpAddr, tick: u32, places: u32) -> u32 {
+    fn load(&mut self, address: &IpAddr, tick: u32, places: u32) -> u32 {
         match self {
             Targets::Unlimited => 0,
             Targets::Narrow(windows) => windows.load(address, tick, places),
@@ -332,7 +331,7 @@ impl Targets {
         }
     }
 
-    fn count(&mut self, address: IpAddr, tick: u32, held: u32) -> Asked {
+    fn count(&mut self, address: &IpAddr, tick: u32, held: u32) -> Asked {
         match self {
             Targets::Unlimited => Asked::Anew,
             Targets::Narrow(windows) => windows.count(address, tick, held),
@@ -365,14 +364,32 @@ struct Prefixes {
 }
 
 impl Prefixes {
-    fn entry(&mut self, address: IpAddr, tick: u32) -> Option<&mut Words> {
-        match address {
-            IpAddr::V4(address) => self.ipv4.entry(address.to_bits() >> 8, tick),
-            IpAddr::V6(address) => {
-                self.ipv6.entry(windows::halves((address.to_bits() >> 64) as u64), tick)
-            }
-        }
+    fn load(&mut self, address: &IpAddr, tick: u32) -> u32 {
+        let window = match address {
+            IpAddr::V4(address) => self.ipv4.look(address.to_bits() >> 8, tick),
+            IpAddr::V6(address) => self.ipv6.look(upper_half(address), tick),
+        };
+        if window.fits(1) { window.load() } else { windows::FULL }
     }
+
+    fn count(&mut self, address: &IpAddr, tick: u32) {
+        let count = |window: &mut Words| window.count(1, 0);
+        match address {
+            IpAddr::V4(address) => self.ipv4.count(address.to_bits() >> 8, tick, count),
+            IpAddr::V6(address) => self.ipv6.count(upper_half(address), tick, count),
+        };
+    }
+}
+
+fn upper_half(address: &Ipv6Addr) -> [u32; 2] {
+    windows::halves((address.to_bits() >> 64) as u64)
+}
+
+/// What keeps a frame back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blocked {
+    For(Ceiling),
+    Ever(Ceiling),
 }
 
 /// The pace of a sweep: pure, told the time by the caller.
@@ -443,85 +460,92 @@ impl Pace {
         self.advance(now);
         let places = 1 + cost.held;
         let wished = if self.now < self.wished_until { self.wished } else { 0 };
-        let mut room = self.room_in_sweep(places, wished);
+        if let Some(blocked) = self.blocked_in_sweep(places, wished) {
+            return self.room_after(blocked);
+        }
         for address in cost.to {
-            if room == Room::Now {
-                room = self.room_at(*address, places, cost.unheard);
+            if let Some(blocked) = self.blocked_at(address, places, cost.unheard) {
+                return self.room_after(blocked);
             }
         }
-        room
+        Room::Now
     }
 
     /// Whether a conversation may begin that takes so many places. Where the sweep's frames take them all, they leave
     /// it some from now on, if it asks again soon.
     pub fn room_to_talk(&mut self, now: Duration, address: IpAddr, places: u32) -> Room {
         self.advance(now);
-        match self.room_in_sweep(places, 0) {
-            Room::Now => {}
-            later => {
-                if let Room::Later(_, Ceiling::Sweep) = later {
-                    (self.wished, self.wished_until) = (places, self.now + PATIENCE);
-                }
-                return later;
+        if let Some(blocked) = self.blocked_in_sweep(places, 0) {
+            if blocked == Blocked::For(Ceiling::Sweep) {
+                (self.wished, self.wished_until) = (places, self.now + PATIENCE);
             }
+            return self.room_after(blocked);
         }
         let per_target = self.ceilings.per_target;
         if places > per_target {
             return Room::Never(Ceiling::Target);
         }
-        let standing = self.standing_at(address) + places;
+        let standing = self.standing_at(&address) + places;
         // Nothing of it is counted in a slice: it stands.
-        if self.targets.load(address, self.tick, 0).saturating_add(standing) > per_target {
-            return Room::Later(self.next_tick(), Ceiling::Target);
+        if self.targets.load(&address, self.tick, 0).saturating_add(standing) > per_target {
+            return self.room_after(Blocked::For(Ceiling::Target));
         }
         self.wished = 0;
         Room::Now
     }
 
+    fn room_after(&self, blocked: Blocked) -> Room {
+        match blocked {
+            Blocked::For(Ceiling::Sweep) => {
+                Room::Later(self.sweep.next_slice(self.now), Ceiling::Sweep)
+            }
+            Blocked::For(ceiling) => Room::Later(self.next_tick(), ceiling),
+            Blocked::Ever(ceiling) => Room::Never(ceiling),
+        }
+    }
+
     /// With `beside` places left free for somebody else.
-    fn room_in_sweep(&self, places: u32, beside: u32) -> Room {
+    fn blocked_in_sweep(&self, places: u32, beside: u32) -> Option<Blocked> {
         let ceiling = self.ceilings.packets_per_second;
         if ceiling == UNLIMITED {
-            return Room::Now;
+            return None;
         }
         if places > ceiling {
-            return Room::Never(Ceiling::Sweep);
+            return Some(Blocked::Ever(Ceiling::Sweep));
         }
         // Two frames always fit in the end, or a low ceiling would wait for ever.
         let most = (ceiling - self.margin()).saturating_sub(beside).max(places);
         let share = ceiling / (SWEEP_SLICES / SPREAD) as u32 + 1;
         let taken = self.sweep.load() + self.standing;
-        if taken + places > most || self.sweep.recent >= share {
-            return Room::Later(self.sweep.next_slice(self.now), Ceiling::Sweep);
-        }
-        Room::Now
+        let blocked = taken + places > most || self.sweep.recent >= share;
+        blocked.then_some(Blocked::For(Ceiling::Sweep))
     }
 
-    fn room_in_prefix(&mut self, unheard: IpAddr) -> Room {
-        let most = self.ceilings.per_prefix;
-        let Some(prefixes) = &mut self.prefixes else { return Room::Now };
-        if most == 0 {
-            return Room::Never(Ceiling::Prefix);
-        }
-        let window = prefixes.entry(unheard, self.tick);
-        if window.is_some_and(|window| window.fits(1) && window.load() < most) {
-            Room::Now
-        } else {
-            Room::Later(self.next_tick(), Ceiling::Prefix)
-        }
-    }
-
-    fn room_at(&mut self, address: IpAddr, places: u32, unheard: Option<IpAddr>) -> Room {
+    fn blocked_at(
+        &mut self,
+        address: &IpAddr,
+        places: u32,
+        unheard: Option<&IpAddr>,
+    ) -> Option<Blocked> {
         let per_target = self.ceilings.per_target;
         if places > per_target {
-            return Room::Never(Ceiling::Target);
+            return Some(Blocked::Ever(Ceiling::Target));
         }
         let load = self.targets.load(address, self.tick, places);
         let taken = load.saturating_add(self.standing_at(address));
         if taken.saturating_add(places) > per_target {
-            return Room::Later(self.next_tick(), Ceiling::Target);
+            return Some(Blocked::For(Ceiling::Target));
         }
-        if load == 0 && unheard == Some(address) { self.room_in_prefix(address) } else { Room::Now }
+        if load == 0 && unheard == Some(address) { self.blocked_in_prefix(address) } else { None }
+    }
+
+    fn blocked_in_prefix(&mut self, unheard: &IpAddr) -> Option<Blocked> {
+        let most = self.ceilings.per_prefix;
+        let prefixes = self.prefixes.as_mut()?;
+        if most == 0 {
+            return Some(Blocked::Ever(Ceiling::Prefix));
+        }
+        (prefixes.load(unheard, self.tick) >= most).then_some(Blocked::For(Ceiling::Prefix))
     }
 
     /// Counts a frame that went, with what is held for its consequences.
@@ -531,12 +555,11 @@ impl Pace {
             self.sweep.count(1, cost.held);
         }
         for address in cost.to {
-            if self.targets.count(*address, self.tick, cost.held) == Asked::Anew
-                && cost.unheard == Some(*address)
+            if self.targets.count(address, self.tick, cost.held) == Asked::Anew
+                && cost.unheard == Some(address)
                 && let Some(prefixes) = &mut self.prefixes
-                && let Some(window) = prefixes.entry(*address, self.tick)
             {
-                window.count(1, 0);
+                prefixes.count(address, self.tick);
             }
         }
     }
@@ -563,11 +586,11 @@ impl Pace {
         }
     }
 
-    fn standing_at(&self, address: IpAddr) -> u32 {
+    fn standing_at(&self, address: &IpAddr) -> u32 {
         if self.standing_at.is_empty() {
             return 0;
         }
-        self.standing_at.get(&address).copied().unwrap_or_default()
+        self.standing_at.get(address).copied().unwrap_or_default()
     }
 
     /// Counts a frame that our kernel sent because of us.

@@ -66,7 +66,7 @@ impl Connector {
         }
         self.ended.settle(&mut self.pace, now);
         let beyond = self.guard.vantage(vantage).is_some_and(|own| own.on_link(ip).is_none());
-        let unheard = beyond.then_some(ip);
+        let unheard = beyond.then_some(&ip);
         let to = [ip];
         let cost = |held, unheard| Cost { to: &to, held, unheard };
         match self.pace.room(now, &cost(FRAMES - 1, unheard)) {

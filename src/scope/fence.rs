@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
 use super::ceilings::{Ceiling, Ceilings, Cost, Foreseen, Pace, Room, UNLIMITED};
@@ -184,9 +185,9 @@ impl Fence {
         };
         self.ended.settle(&mut self.pace, now);
         let cost = Cost {
-            to: checked.addresses(),
+            to: checked.to,
             held: checked.held,
-            unheard: checked.beyond.filter(|address| !self.heard.contains(*address)),
+            unheard: checked.beyond.filter(|address| !self.heard.contains(address)),
         };
         match self.pace.room(now, &cost) {
             Room::Now => {}
@@ -304,7 +305,7 @@ impl Fence {
 
     /// An address that a packet came from: behind a router, if it may be asked at all.
     fn note(&mut self, source: IpAddr) {
-        if self.heard.contains(source) {
+        if self.heard.contains(&source) {
             return;
         }
         let rules = self.guard.rules();
@@ -315,7 +316,12 @@ impl Fence {
         }
     }
 
-    fn check(&self, permit: Permit<'_>, bytes: &[u8], now: Duration) -> Result<Checked, Refusal> {
+    fn check<'p>(
+        &self,
+        permit: Permit<'p>,
+        bytes: &[u8],
+        now: Duration,
+    ) -> Result<Checked<'p>, Refusal> {
         self.guard.open_at(now)?;
         let vantage = self.guard.vantage(permit.vantage()).ok_or(Refusal::UnknownVantage)?;
         let frame = Frame::read(bytes).ok_or(Refusal::Forbidden)?;
@@ -335,12 +341,12 @@ impl Fence {
     }
 
     /// The one frame whose source is not ours: a request whose answer goes to the canary.
-    fn check_spoofed(
+    fn check_spoofed<'p>(
         &self,
-        spoofed: &Spoofed,
+        spoofed: &'p Spoofed,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
         check_packet(packet)?;
         if packet.source != spoofed.canary() {
@@ -354,18 +360,18 @@ impl Fence {
             return Err(Refusal::FragileMac);
         }
         // Whatever comes of it goes to the canary: our kernel has nothing to answer.
-        let beyond = beyond(spoofed.target(), vantage);
-        Ok(Checked { to: [spoofed.target(); 2], count: 1, held: 0, fragile: None, beyond })
+        let beyond = beyond(spoofed.borrowed(), vantage);
+        Ok(Checked { to: slice::from_ref(spoofed.borrowed()), held: 0, fragile: None, beyond })
     }
 
-    fn check_target(
+    fn check_target<'p>(
         &self,
-        target: &Target,
+        target: &'p Target,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let address = target.address();
-        let mut beyond = beyond(address, vantage);
+        let mut beyond = beyond(target.borrowed(), vantage);
         // What was heard since the target was admitted counts too.
         let held = match &frame.body {
             Body::Arp(arp) => {
@@ -403,15 +409,15 @@ impl Fence {
         if fragile.is_some() && (self.asked.contains(&address) || self.asked.len() >= MOST_ASKED) {
             return Err(Refusal::AlreadyAsked);
         }
-        Ok(Checked { to: [address; 2], count: 1, held, fragile, beyond })
+        Ok(Checked { to: slice::from_ref(target.borrowed()), held, fragile, beyond })
     }
 
-    fn check_steered(
+    fn check_steered<'p>(
         &self,
-        steered: &Steered,
+        steered: &'p Steered,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
         check_packet(packet)?;
         check_unicast(packet, steered.destination(), vantage, frame.destination)?;
@@ -427,31 +433,24 @@ impl Fence {
         }
         let held = u32::from(tcp_flags(packet) == Some(SYN));
         // The neighbour gets the frame, the destination what it forwards.
-        let to = [steered.neighbour(), steered.destination()];
-        let beyond = beyond(steered.destination(), vantage).filter(|_| !steered.is_canary());
-        Ok(Checked { to, count: 2, held, fragile: None, beyond })
+        let to = steered.addresses();
+        let beyond = beyond(&to[1], vantage).filter(|_| !steered.is_canary());
+        Ok(Checked { to, held, fragile: None, beyond })
     }
 }
 
 /// A frame that may go, and what it costs.
-struct Checked {
-    /// Whose ceilings it counts under: the first `count`.
-    to: [IpAddr; 2],
-    count: usize,
+struct Checked<'p> {
+    /// Whose ceilings it counts under.
+    to: &'p [IpAddr],
     held: u32,
     fragile: Option<IpAddr>,
     /// The address, where a router resolves it and not we.
-    beyond: Option<IpAddr>,
+    beyond: Option<&'p IpAddr>,
 }
 
-fn beyond(address: IpAddr, vantage: &Vantage) -> Option<IpAddr> {
-    (!vantage.is_on_link(address)).then_some(address)
-}
-
-impl Checked {
-    fn addresses(&self) -> &[IpAddr] {
-        self.to.get(..self.count).unwrap_or_default()
-    }
+fn beyond<'p>(address: &'p IpAddr, vantage: &Vantage) -> Option<&'p IpAddr> {
+    (!vantage.is_on_link(*address)).then_some(address)
 }
 
 const SYN: u8 = 0x02;
@@ -563,7 +562,7 @@ fn check_destination(
     Ok(())
 }
 
-fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refusal> {
+fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked<'static>, Refusal> {
     let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
     check_packet(packet)?;
     let stays_on_link = match packet.destination {
@@ -592,6 +591,5 @@ fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refu
         frame::ICMPV6 if packet.icmp().is_some_and(|(kind, _)| kind != 135) => {}
         _ => return Err(Refusal::Forbidden),
     }
-    let to = [packet.destination; 2];
-    Ok(Checked { to, count: 0, held: 0, fragile: None, beyond: None })
+    Ok(Checked { to: &[], held: 0, fragile: None, beyond: None })
 }

@@ -178,6 +178,10 @@ impl Target {
         self.address
     }
 
+    pub(super) fn borrowed(&self) -> &IpAddr {
+        &self.address
+    }
+
     pub fn vantage(&self) -> VantageId {
         self.vantage
     }
@@ -209,9 +213,9 @@ impl LinkWide {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Steered {
     vantage: VantageId,
-    neighbour: IpAddr,
+    /// The neighbour and the destination: both may be asked no more than their ceilings.
+    addresses: [IpAddr; 2],
     mac: Mac,
-    destination: IpAddr,
     canary: bool,
 }
 
@@ -221,7 +225,11 @@ impl Steered {
     }
 
     pub fn neighbour(&self) -> IpAddr {
-        self.neighbour
+        self.addresses[0]
+    }
+
+    pub(super) fn addresses(&self) -> &[IpAddr; 2] {
+        &self.addresses
     }
 
     pub fn mac(&self) -> Mac {
@@ -229,7 +237,7 @@ impl Steered {
     }
 
     pub fn destination(&self) -> IpAddr {
-        self.destination
+        self.addresses[1]
     }
 
     pub fn is_canary(&self) -> bool {
@@ -253,6 +261,10 @@ impl Spoofed {
 
     pub fn target(&self) -> IpAddr {
         self.target
+    }
+
+    pub(super) fn borrowed(&self) -> &IpAddr {
+        &self.target
     }
 
     /// The source address that the packet bears.
@@ -421,7 +433,7 @@ impl Guard {
         if self.rules.vantages.iter().any(|vantage| vantage.on_link(destination).is_some()) {
             return Err(Refusal::OnLink);
         }
-        Ok(Steered { vantage, neighbour, mac, destination, canary })
+        Ok(Steered { vantage, addresses: [neighbour, destination], mac, canary })
     }
 
     /// Leave to ask an address in the name of a canary of its family: risk class 3. The target is one that may be

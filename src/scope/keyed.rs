@@ -85,7 +85,7 @@ impl Heard {
         }
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(super) fn contains(&self, address: &IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.ipv4.contains(&address.to_bits()),
             IpAddr::V6(address) => self.ipv6.contains(&address.to_bits()),

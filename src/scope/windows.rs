@@ -9,11 +9,12 @@
 //! slice is past. A frame is let in only where the running slice could take it and everything that is held besides, so it is
 //! only what nobody foresaw that fills one.
 //!
-//! **The table.** Open addressing with linear probing, in one array: a look-up is one multiplication and one place in memory. Places
-//! are given by the high bits of the hash times the length, which keeps their order when the length changes: growing
-//! and clearing go through the array from front to back and never jump. What was silent for longer than window
-//! and holding time is overwritten where a newcomer meets it, and cleared out when the table is four fifths full. The seed of the
-//! hash is drawn for each table, so no set of addresses is slow for everybody.
+//! **The table.** Open addressing with linear probing. What is searched is an octet of each key's hash, and only where
+//! that agrees the window itself is looked at: the octets of a million addresses lie in a core's cache, their windows do not, and who
+//! waits for memory at every frame sends four million a second and no more. Places are given by the high bits of the hash
+//! times the length, which keeps their order when the length changes: growing and clearing go through
+//! the arrays from front to back and never jump. When three quarters are taken, what was silent for longer than window and holding
+//! time is cleared out. The key of the hash is drawn for each table, so no set of addresses is slow for everybody.
 
 use super::keyed::Keyed;
 
@@ -211,14 +212,14 @@ pub(super) fn quarters(number: u128) -> [u32; 4] {
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot<K, C> {
     key: K,
-    /// The tick to which the counts are advanced, and one. Zero: nobody was here.
+    /// The tick to which the counts are advanced.
     seen: u32,
     counts: C,
 }
 
 impl<K, C> Slot<K, C> {
     fn is_past(&self, tick: u32) -> bool {
-        tick.saturating_sub(self.seen.saturating_sub(1)) >= MEMORY
+        tick.saturating_sub(self.seen) >= MEMORY
     }
 }
 
@@ -226,95 +227,105 @@ impl<K, C> Slot<K, C> {
 #[derive(Debug)]
 pub(super) struct Table<K, C> {
     seed: Keyed,
+    /// Eight bits of each key's hash, or [`NOBODY`].
+    tags: Vec<u8>,
     /// Places that the hash gives, and [`SPILL`] more for what is pushed beyond the last.
     slots: Vec<Slot<K, C>>,
-    /// Slots in which somebody is or was.
+    /// Slots in which somebody is.
     used: usize,
-    /// Where the last key was found.
-    last: usize,
+    /// Where the last key was found, as long as nothing was put anywhere.
+    last_key: K,
+    last: Remembered,
     /// When what is past was last cleared out.
     cleared: u32,
 }
 
+const NOBODY: u8 = 0;
 /// The first length.
 const LEAST: usize = 64;
-/// With four fifths full, runs of neighbours are some dozens long; a longer one at the end makes the table grow.
+/// With three quarters full, runs of neighbours are a dozen or two long; a longer one at the end makes the table grow.
 const SPILL: usize = 64;
 
 impl<K: Key, C: Counts> Table<K, C> {
     pub(super) fn new() -> Table<K, C> {
-        let slots = vec![Slot::default(); LEAST + SPILL];
-        Table { seed: Keyed::drawn(), slots, used: 0, last: 0, cleared: 0 }
+        let mut table = Table {
+            seed: Keyed::drawn(),
+            tags: Vec::new(),
+            slots: Vec::new(),
+            used: 0,
+            last_key: K::default(),
+            last: Remembered::NOTHING,
+            cleared: 0,
+        };
+        table.reserve(LEAST);
+        table
+    }
+
+    fn reserve(&mut self, length: usize) {
+        self.tags = vec![NOBODY; length + SPILL];
+        self.slots = vec![Slot::default(); length + SPILL];
     }
 
     pub(super) fn octets(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<K, C>>()
+        self.slots.capacity() * size_of::<Slot<K, C>>() + self.tags.capacity()
     }
 
     fn length(&self) -> usize {
         self.slots.len().saturating_sub(SPILL)
     }
 
-    fn home(&self, key: K, length: usize) -> usize {
+    /// Where a key would stand, and its tag.
+    fn home(&self, key: K) -> (usize, u8) {
         let (low, high) = key.numbers();
-        // Its upper half, as a fraction of the length: below 2^32 places, the product fits.
-        ((self.seed.of(low, high) >> 32) * length as u64 >> 32) as usize
+        let hash = self.seed.of(low, high);
+        // Its upper half as a fraction of the length: below 2^32 places the product fits.
+        let home = ((hash >> 32) * self.length() as u64 >> 32) as usize;
+        (home, (hash as u8).max(NOBODY + 1))
     }
 
-    /// The window of a key, as [`Table::entry`] gives it; but no fresh one where there are `most` already.
-    pub(super) fn entry_or_get(&mut self, key: K, tick: u32, most: usize) -> Option<&mut C> {
-        if self.used >= most {
-            if let Found::At(place) = self.find(key, tick) {
-                return self.at(place, tick);
-            }
-            // Not more often than once in a window's time: it goes through them all.
-            if tick.saturating_sub(self.cleared) >= MEMORY {
-                self.make_room(tick, Crowd::Even);
-            }
-            if self.used >= most {
-                return None;
-            }
+    /// What is counted for a key, as of `tick`. Nothing where it has no window.
+    pub(super) fn look(&mut self, key: K, tick: u32) -> C {
+        match self.found(key) {
+            Found::At(place) => self.slots.get(place).map_or_else(C::default, |slot| {
+                let mut counts = slot.counts;
+                counts.advance(slot.seen, tick.max(slot.seen));
+                counts
+            }),
+            Found::Free { .. } | Found::Crowded => C::default(),
         }
-        self.entry(key, tick)
     }
 
-    /// The window of a key, advanced to `tick`; a fresh one where it had none.
-    pub(super) fn entry(&mut self, key: K, tick: u32) -> Option<&mut C> {
-        let hint = self.slots.get(self.last);
-        let place = if hint.is_some_and(|slot| slot.seen != 0 && slot.key == key) {
-            self.last
-        } else {
-            self.place(key, tick)?
-        };
-        self.last = place;
-        self.at(place, tick)
-    }
-
-    fn at(&mut self, place: usize, tick: u32) -> Option<&mut C> {
-        let slot = self.slots.get_mut(place)?;
-        let seen = slot.seen.saturating_sub(1);
-        // A clock that steps back stands still.
-        if tick > seen {
-            slot.counts.advance(seen, tick);
-            slot.seen = tick + 1;
-        }
-        Some(&mut slot.counts)
-    }
-
-    fn place(&mut self, key: K, tick: u32) -> Option<usize> {
-        // The second time there is room; a table whose clearing makes none grows.
+    /// Counts something for a key, which gets a window where it had none.
+    ///
+    /// That is written as a whole and not read: who read what it has just written to a place far away would wait for it.
+    pub(super) fn count<R>(
+        &mut self,
+        key: K,
+        tick: u32,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Option<R> {
+        // Once it has grown there is room, unless a crowd at the end makes it grow once more.
         for _ in 0..8 {
-            match self.find(key, tick) {
-                Found::At(place) => return Some(place),
-                Found::Free { place, fresh } => {
-                    if fresh && (self.used + 1) * 5 > self.length() * 4 {
-                        self.make_room(tick, Crowd::Even);
-                        continue;
-                    }
-                    self.used += usize::from(fresh);
+            match self.found(key) {
+                Found::At(place) => {
                     let slot = self.slots.get_mut(place)?;
-                    *slot = Slot { key, seen: tick + 1, counts: C::default() };
-                    return Some(place);
+                    // A clock that steps back stands still.
+                    let now = tick.max(slot.seen);
+                    slot.counts.advance(slot.seen, now);
+                    slot.seen = now;
+                    return Some(change(&mut slot.counts));
+                }
+                Found::Free { .. } if (self.used + 1) * 4 > self.length() * 3 => {
+                    self.make_room(tick, Crowd::Even);
+                }
+                Found::Free { place, tag } => {
+                    let mut counts = C::default();
+                    let result = change(&mut counts);
+                    *self.tags.get_mut(place)? = tag;
+                    *self.slots.get_mut(place)? = Slot { key, seen: tick, counts };
+                    self.used += 1;
+                    self.last = Remembered::of(&Found::At(place));
+                    return Some(result);
                 }
                 Found::Crowded => self.make_room(tick, Crowd::Local),
             }
@@ -322,60 +333,86 @@ impl<K: Key, C: Counts> Table<K, C> {
         None
     }
 
-    fn find(&self, key: K, tick: u32) -> Found {
-        let home = self.home(key, self.length());
-        let mut past = None;
-        for (place, slot) in self.slots.iter().enumerate().skip(home) {
-            if slot.seen == 0 {
-                return match past {
-                    Some(place) => Found::Free { place, fresh: false },
-                    None => Found::Free { place, fresh: true },
-                };
-            }
-            if slot.key == key {
-                return Found::At(place);
-            }
-            if past.is_none() && slot.is_past(tick) {
-                past = Some(place);
-            }
+    /// Likewise; but no key gets a window where there are `most` already.
+    pub(super) fn count_few(
+        &mut self,
+        key: K,
+        tick: u32,
+        most: usize,
+        change: impl FnOnce(&mut C),
+    ) {
+        // Not more often than once in a window's time: it goes through them all.
+        if self.used >= most && tick.saturating_sub(self.cleared) >= MEMORY {
+            self.make_room(tick, Crowd::Even);
         }
-        past.map_or(Found::Crowded, |place| Found::Free { place, fresh: false })
+        if self.used < most || matches!(self.found(key), Found::At(_)) {
+            self.count(key, tick, change);
+        }
     }
 
-    /// Clears out what is past, in place, and grows by half where that leaves more than 0.65 of it.
+    /// A frame looks its key up twice, before it goes and after: the second time it is known.
+    fn found(&mut self, key: K) -> Found {
+        if self.last.is_something() && self.last_key == key {
+            return self.last.found();
+        }
+        let found = self.find(key);
+        self.last_key = key;
+        self.last = Remembered::of(&found);
+        found
+    }
+
+    fn find(&self, key: K) -> Found {
+        let (home, tag) = self.home(key);
+        for (place, of) in self.tags.iter().enumerate().skip(home) {
+            if *of == NOBODY {
+                return Found::Free { place, tag };
+            }
+            if *of == tag && self.slots.get(place).is_some_and(|slot| slot.key == key) {
+                return Found::At(place);
+            }
+        }
+        Found::Crowded
+    }
+
+    /// Clears out what is past, in place, and grows by a third where that leaves more than 0.6 of it.
     fn make_room(&mut self, tick: u32, crowd: Crowd) {
-        let length = self.length();
-        let mut used = 0;
-        for place in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(place) else { break };
-            if slot.seen == 0 {
-                continue;
-            }
-            let slot = std::mem::take(slot);
-            if slot.is_past(tick) {
-                continue;
-            }
-            used += 1;
-            self.put(slot, length);
-        }
-        if used * 20 > length * 13 || crowd == Crowd::Local {
-            let longer = length + length / 2;
-            let former = std::mem::replace(&mut self.slots, vec![Slot::default(); longer + SPILL]);
-            // In the order of the hash, as they stood: from front to back here too.
-            for slot in former.into_iter().filter(|slot| slot.seen != 0) {
-                self.put(slot, longer);
-            }
-        }
-        self.used = used;
-        self.last = 0;
+        self.used = 0;
+        self.last = Remembered::NOTHING;
         self.cleared = tick;
+        for place in 0..self.slots.len() {
+            let (Some(slot), Some(tag)) =
+                (self.slots.get(place).copied(), self.tags.get_mut(place))
+            else {
+                break;
+            };
+            if std::mem::replace(tag, NOBODY) != NOBODY && !slot.is_past(tick) {
+                self.put(slot);
+            }
+        }
+        let length = self.length();
+        if self.used * 5 <= length * 3 && crowd == Crowd::Even {
+            return;
+        }
+        let slots = std::mem::take(&mut self.slots);
+        let tags = std::mem::take(&mut self.tags);
+        self.used = 0;
+        self.reserve(length + length / 3);
+        // In the order of the hash, as they stood: from front to back here too. Nobody is pushed further than before.
+        for (slot, _) in slots.into_iter().zip(tags).filter(|(_, tag)| *tag != NOBODY) {
+            self.put(slot);
+        }
     }
 
     /// Into the first free slot from where its hash says.
-    fn put(&mut self, slot: Slot<K, C>, length: usize) {
-        let home = self.home(slot.key, length);
-        if let Some(free) = self.slots.iter_mut().skip(home).find(|slot| slot.seen == 0) {
+    fn put(&mut self, slot: Slot<K, C>) {
+        let (home, tag) = self.home(slot.key);
+        let free = self.tags.iter_mut().enumerate().skip(home).find(|(_, of)| **of == NOBODY);
+        if let Some((place, of)) = free
+            && let Some(free) = self.slots.get_mut(place)
+        {
+            *of = tag;
             *free = slot;
+            self.used += 1;
         }
     }
 }
@@ -390,10 +427,41 @@ enum Crowd {
 
 enum Found {
     At(usize),
-    /// Nowhere: here it may be put, where nobody was yet (`fresh`) or whose window is past.
+    /// Nowhere: here it may be put.
     Free {
         place: usize,
-        fresh: bool,
+        tag: u8,
     },
     Crowded,
+}
+
+/// What was found, in one word: written and read again at every frame, while windows that lie far away are still being
+/// written. A processor that finds the halves of a value in two stores waits until both have gone all the way (measured: 150 ns).
+#[derive(Debug, Clone, Copy)]
+struct Remembered(u64);
+
+impl Remembered {
+    const NOTHING: Remembered = Remembered(u64::MAX);
+    /// Above any place: [`NOBODY`] as the tag of who has a place.
+    const TAG: u32 = 48;
+
+    fn of(found: &Found) -> Remembered {
+        match *found {
+            Found::At(place) => Remembered(place as u64),
+            Found::Free { place, tag } => Remembered(place as u64 | u64::from(tag) << Self::TAG),
+            Found::Crowded => Remembered::NOTHING,
+        }
+    }
+
+    fn found(self) -> Found {
+        let place = (self.0 & ((1 << Self::TAG) - 1)) as usize;
+        match (self.0 >> Self::TAG) as u8 {
+            NOBODY => Found::At(place),
+            tag => Found::Free { place, tag },
+        }
+    }
+
+    fn is_something(self) -> bool {
+        self.0 != u64::MAX
+    }
 }
