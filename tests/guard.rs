@@ -1059,6 +1059,49 @@ mod frames {
         assert!(burst <= 40, "{burst}");
     }
 
+    #[test]
+    fn unheard_addresses_behind_a_router_are_asked_few_at_a_time() {
+        let ceilings = Ceilings { packets_per_second: 100_000, per_target: 40, per_prefix: 5 };
+        let (mut fence, _) = fence(Risk::UNICAST, ceilings);
+        let ask = |fence: &mut Fence, address: &str, millis: u64| {
+            let target = fence.guard().admit(ip(address), V, Class::Ordinary).unwrap();
+            let now = Duration::from_millis(millis);
+            match fence.submit(&target, &segment(address, tcp::SYN), now) {
+                Submission::Sent => true,
+                Submission::Later(_, Ceiling::Prefix) => false,
+                other => panic!("{other:?}"),
+            }
+        };
+        let all = |fence: &mut Fence, prefix: &str, millis| {
+            (1..=20).filter(|last| ask(fence, &format!("{prefix}.{last}"), millis)).count()
+        };
+        assert_eq!(all(&mut fence, "10.20.9", 0), 5);
+        assert_eq!(all(&mut fence, "10.20.8", 0), 5, "another /24 has its own");
+        // We resolve these ourselves.
+        assert_eq!((101..=120).filter(|h| ask(&mut fence, &format!("10.20.1.{h}"), 0)).count(), 20);
+        // Once more: a router knows them by now, in one way or the other.
+        assert_eq!(all(&mut fence, "10.20.9", 500), 5);
+        assert!(!ask(&mut fence, "10.20.9.77", 500));
+        // It was heard: it is there.
+        let macs = build::Macs { source: THEIRS, destination: OURS };
+        let alive = icmp::Echo { identifier: 1, sequence: 1, data: &[0; 16] };
+        fence.hear(&build::echo_request(macs, v4("10.20.9.77"), v4("10.20.1.5"), 63, alive));
+        assert!(ask(&mut fence, "10.20.9.77", 500));
+        // Outside the scope nobody is remembered, and nobody is asked.
+        fence.hear(&build::echo_request(macs, v4("192.0.2.77"), v4("10.20.1.5"), 63, alive));
+        assert!((6..=10).all(|last| ask(&mut fence, &format!("10.20.9.{last}"), 1_700)));
+        assert!(!ask(&mut fence, "10.20.9.11", 1_700));
+        // A canary is nobody's neighbour: at most one of it is there.
+        let canary = "198.51.100.10";
+        let steered = fence.guard().admit_steered(ip("10.20.1.7"), THEIRS, ip(canary), V).unwrap();
+        let ping = echo(to(THEIRS), "10.20.1.5", canary, 64);
+        let now = Duration::from_millis(1_700);
+        assert_eq!(
+            (0..8).filter(|_| outcome(fence.submit(&steered, &ping, now)).is_ok()).count(),
+            8
+        );
+    }
+
     /// Datagrams, echoes and segments of both families, from any source to any destination.
     fn any_packet(dice: &mut Dice, source: IpAddr, destination: IpAddr) -> Option<Vec<u8>> {
         let macs = to(THEIRS);
