@@ -168,6 +168,7 @@ pub fn adjusted(
     exclude: &[Prefix],
     rate: Option<u32>,
     per_target: Option<u32>,
+    per_prefix: Option<u32>,
 ) -> Result<Profile, Failure> {
     let mut profile = match name {
         Some(name) => profiles::load(conduct, name)?,
@@ -188,7 +189,15 @@ pub fn adjusted(
     if let Some(rate) = per_target {
         profile.rate.per_target = rate;
     }
+    if let Some(rate) = per_prefix {
+        profile.rate.per_prefix = rate;
+    }
     Ok(profile)
+}
+
+/// Who asks for no ceiling in a lab wants none for prefixes either, unless one is named.
+pub fn per_prefix(rate: Option<RateArgument>, named: Option<RateArgument>) -> Option<u32> {
+    named.or(rate.filter(|rate| *rate == RateArgument::Max)).map(RateArgument::number)
 }
 
 fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Failure> {
@@ -199,6 +208,7 @@ fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Fai
         &arguments.exclude,
         arguments.rate.map(RateArgument::number),
         arguments.per_target.map(RateArgument::number),
+        per_prefix(arguments.rate, arguments.per_prefix),
     )?;
     let ports = |flag: &str, text: &str, ranking| {
         PortList::read(text, ranking).map_err(|fault| {
@@ -309,7 +319,10 @@ fn dry_run(
         ("cli-plan-observe-only", list(&plan.observe_only)),
         ("cli-plan-risk", plan.risk.to_string()),
         ("cli-plan-vantages", list(&plan.vantages)),
-        ("cli-plan-ceilings", format!("{}/s, {}/s", plan.packets_per_second, plan.per_target)),
+        (
+            "cli-plan-ceilings",
+            format!("{}/s, {}/s, {}/s", plan.packets_per_second, plan.per_target, plan.per_prefix),
+        ),
         ("cli-plan-unreachable", list(&plan.unreachable)),
     ] {
         conduct.put(format_args!("{}: {value}", conduct.say(key, &[])))?;

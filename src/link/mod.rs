@@ -26,6 +26,7 @@ pub mod owned_table;
 mod portable;
 pub mod privilege;
 mod ring;
+mod sharing;
 mod slots;
 pub mod standing;
 pub mod sys;
@@ -42,6 +43,7 @@ use thiserror::Error;
 
 pub use error::LinkError;
 pub use filter::{Answers, Filter};
+pub use sharing::{SETTLING, Sharing};
 
 /// Segments that a TCP connection of the kernel's sent so far: its SYN, data, acknowledgements and
 /// retransmissions.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::care::Ear;
 use crate::link::standing::Standing;
-use crate::link::{LinkError, Receive, wait_any};
+use crate::link::{LinkError, Receive, Sharing, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
 
@@ -54,6 +54,8 @@ pub struct LiveWorld {
     /// Drops that were told already.
     told: u64,
     standings: Vec<Standing>,
+    /// None where nobody shares the ceilings.
+    sharing: Option<Sharing>,
 }
 
 impl LiveWorld {
@@ -63,12 +65,27 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started, told: 0, standings: Vec::new() }
+        let standings = Vec::new();
+        LiveWorld { fence, receivers, started, told: 0, standings, sharing: None }
     }
 
     /// From now on these are verified about once a second: what they are no longer stops the sweep.
     pub fn watch_over(&mut self, standings: Vec<Standing>) {
         self.standings = standings;
+    }
+
+    /// Divides the fence's ceilings among the sweeps of these interfaces, from now on.
+    pub fn share(mut self, sharing: Option<Sharing>) -> LiveWorld {
+        if let Some(sharing) = &sharing {
+            self.fence.share(sharing.sweeps());
+        }
+        self.sharing = sharing;
+        self
+    }
+
+    /// The most sweeps that there were to share the ceilings.
+    pub fn most_sweeps(&self) -> u32 {
+        self.sharing.as_ref().map_or(1, Sharing::most)
     }
 
     /// Frames that the kernel threw away at each vantage because we were too slow.
@@ -79,7 +96,12 @@ impl LiveWorld {
 
 impl World for LiveWorld {
     fn now(&mut self) -> Duration {
-        self.started.elapsed()
+        let now = self.started.elapsed();
+        // Where the batch begins: no frame of it goes by a part of the ceilings that is older than a look.
+        if let Some(sweeps) = self.sharing.as_mut().and_then(|sharing| sharing.look(now)) {
+            self.fence.share(sweeps);
+        }
+        now
     }
 
     fn fence(&mut self) -> &mut Fence {

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::conductor::{End, Reporter, Seen, SweepError, pass_id, shape};
+use super::conductor::{End, Reporter, Seen, SweepError, pass_id, shape, share};
 use super::profile::Method;
 use super::vantage::Station;
 use crate::link::owned_table::{OwnedTable, TableError};
-use crate::link::{self, Filter, Io, interfaces, privilege};
+use crate::link::{self, Answers, Filter, Io, Outgoing, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix};
 use crate::observe::{Fact, PortState};
 use crate::scan::{
@@ -97,14 +97,27 @@ pub fn ask(
     let mut fence = Fence::new(Guard::new(question.rules.clone(), started_at), question.ceilings);
     let mut tally = Tally::default();
     let mut receivers = Vec::new();
+    // Without ceilings nobody counts what our kernel sends.
+    let outgoing = if question.ceilings == Ceilings::unlimited() {
+        Outgoing::Ignored
+    } else {
+        Outgoing::Heard
+    };
+    let range =
+        |range: PortRange| (range.first, range.first.saturating_add(range.count.saturating_sub(1)));
+    let addresses = question.stations.iter().flat_map(|s| s.addresses.iter().map(|(ip, _)| *ip));
     let options = link::Options {
-        filter: Filter::WithoutBulk {
-            first: ports.tcp.first,
-            last: ports.tcp.first.saturating_add(ports.tcp.count.saturating_sub(1)),
-        },
+        filter: Filter::Answers(Answers {
+            tcp: range(ports.tcp),
+            udp: range(ports.udp),
+            addresses: addresses.collect(),
+            outgoing,
+        }),
+        outgoing,
         promiscuous: false,
         ..link::Options::default()
     };
+    let sharing = share(&question.stations, question.ceilings).ok().flatten();
     for station in &question.stations {
         let interface = &station.interface;
         let ((transmit, receive), io, passed) = match question.io {
@@ -124,7 +137,7 @@ pub fn ask(
     // Only datagrams would be answered by the kernel with an error.
     let _held = if question.method == Method::Udp { ports.hold() } else { Vec::new() };
     privilege::drop_all()?;
-    let mut world = LiveWorld::new(fence, receivers, began);
+    let mut world = LiveWorld::new(fence, receivers, began).share(sharing);
     world.watch_over(question.stations.iter().map(Station::standing).collect());
     let mut asking =
         Asking { question, world, care: Care::new(recogniser.seed()), recogniser, tally };

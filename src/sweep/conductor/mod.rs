@@ -33,6 +33,7 @@ pub use conversations::UDP_PORTS as EGRESS_UDP_PORTS;
 pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
+pub(super) use open::share;
 
 use super::candidates::{self, Seeds};
 use super::checkpoint::{self, State};
@@ -458,6 +459,10 @@ impl<'a> Conductor<'a> {
                     text: format!("{interface}: {dropped}"),
                 });
             }
+        }
+        if self.world.most_sweeps() > 1 {
+            let text = self.world.most_sweeps().to_string();
+            head.notices.push(v1::SweepNotice { code: "ceilings-shared".into(), text });
         }
         for (refusal, count) in &counts.refused {
             head.notices.push(v1::SweepNotice {

@@ -4,6 +4,7 @@ use super::egress::Ways;
 use super::receipts::WitnessLog;
 use super::*;
 use crate::egress::token::EgressKey;
+use crate::link::Sharing;
 
 impl<'a> Conductor<'a> {
     pub(super) fn open(
@@ -35,13 +36,18 @@ impl<'a> Conductor<'a> {
             .with_canaries(canaries.iter().copied());
         tape.recall(state.questions());
 
+        let ceilings = Ceilings::from(orders.profile.rate);
+        let sends = orders.profile.authorisation.risk > 0;
+        let sharing = if sends { share(&orders.stations, ceilings) } else { Ok(None) };
+        let sharing = sharing.unwrap_or_else(|fault| {
+            let text = fault.to_string();
+            head.notices.push(v1::SweepNotice { code: "ceilings-not-shared".into(), text });
+            None
+        });
         let started_at = Timestamp::now();
         let began = Instant::now();
         let rules = rules(orders);
         let vantages = rules.vantages.clone();
-        let rate = orders.profile.rate;
-        let ceilings =
-            Ceilings { packets_per_second: rate.packets_per_second, per_target: rate.per_target };
         let mut fence = Fence::new(Guard::new(rules, started_at), ceilings);
         fence.resume(state.fragile.iter().copied());
         for (address, mac) in orders.stations_kept_from() {
@@ -123,7 +129,7 @@ impl<'a> Conductor<'a> {
             reporter,
             head,
             started_at,
-            world: LiveWorld::new(fence, receivers, began),
+            world: LiveWorld::new(fence, receivers, began).share(sharing),
             recogniser,
             care: Care::new(seed.unwrap_or_default()),
             intake,
@@ -163,4 +169,17 @@ impl<'a> Conductor<'a> {
             }
         }
     }
+}
+
+/// Takes a place among the sweeps of the same interfaces. Where there are others, it waits until they know.
+pub fn share(stations: &[Station], ceilings: Ceilings) -> io::Result<Option<Sharing>> {
+    if ceilings == Ceilings::unlimited() {
+        return Ok(None);
+    }
+    let interfaces: Vec<u32> = stations.iter().map(|station| station.index).collect();
+    let sharing = Sharing::join(&interfaces)?;
+    if sharing.sweeps() > 1 {
+        std::thread::sleep(link::SETTLING);
+    }
+    Ok(Some(sharing))
 }
