@@ -342,3 +342,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("\nscripts/compare: stopped", file=sys.stderr)
         sys.exit(130)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
+        print(f"scripts/compare: {fault}\n{fault.stderr or ''}", file=sys.stderr)
+        sys.exit(1)

@@ -132,7 +132,7 @@ def jiebei():
 def scan_help():
     """What our `scan` says of itself: nothing where it is not there."""
     binary = jiebei()
-    told = binary and subprocess.run([binary, "scan", "--lang", "en", "--help"], text=True, capture_output=True)
+    told = binary and subprocess.run([binary, "scan", "--lang", "en", "--help"], text=True, capture_output=True, timeout=20)
     return told.stdout if told and told.returncode == 0 else ""
 
 

@@ -20,7 +20,7 @@ NIC, PEER_NIC = "cA", "cB"
 MAC, PEER_MAC = "02:00:00:00:0a:01", "02:00:00:00:0b:01"
 SOURCE, GATEWAY = "10.64.0.1", "10.64.0.2"
 SOURCE6, GATEWAY6 = "fd00:64::1", "fd00:64::2"
-ON_LINK = "10.65.0.0/16"  # asked by ARP; within the prefix of the scanner's own address
+ON_LINK = "10.65.0.0/16"  # asked by ARP; within the prefix of the scanner's own address, and not at its end
 ROUTED = "10.80.0.0/12"  # behind the gateway, all alive
 SILENT = "10.128.0.0/9"  # behind the gateway, dropped before the stack
 ROUTED6 = "fd00:66::/112"
@@ -48,10 +48,11 @@ BOTH_ENDS = {
     "net/core/somaxconn": "65535",
 }
 LISTEN_BY = 20.0  # seconds that the answering end may take to stand
+SOLICITED_BY = 900.0  # seconds that its 65,536 IPv6 addresses may take
 
 
-def run(*argv, **more):
-    return subprocess.run([str(a) for a in argv], check=True, text=True, capture_output=True, **more).stdout
+def run(*argv, timeout=60.0, **more):
+    return subprocess.run([str(a) for a in argv], check=True, text=True, capture_output=True, timeout=timeout, **more).stdout
 
 
 def ip(namespace, *words):
@@ -95,8 +96,10 @@ class Topology:
             stdout=subprocess.PIPE, text=True, start_new_session=True)
         watchdog = threading.Timer(LISTEN_BY, self.end.kill)
         watchdog.start()
-        said = self.end.stdout.readline()
-        watchdog.cancel()
+        try:
+            said = self.end.stdout.readline()
+        finally:
+            watchdog.cancel()
         if said.strip() != "ready":
             raise RuntimeError("the answering end does not stand")
 
@@ -105,7 +108,7 @@ class Topology:
             (SCAN, NIC, (SOURCE, SOURCE6), (GATEWAY, GATEWAY6), PEER_MAC),
             (PEER, PEER_NIC, (GATEWAY, GATEWAY6), (SOURCE, SOURCE6), MAC),
         ):
-            ip(namespace, "address", "add", f"{own[0]}/15", "dev", nic)
+            ip(namespace, "address", "add", f"{own[0]}/14", "dev", nic)
             ip(namespace, "address", "add", f"{own[1]}/64", "dev", nic, "nodad")
             for address in other:
                 ip(namespace, "neigh", "replace", address, "lladdr", mac, "nud", "permanent", "dev", nic)
@@ -126,7 +129,7 @@ class Topology:
             return
         lines = "".join(f"address add {address}/128 dev {PEER_NIC} nodad\n"
                         for address in solicited(count)[self.solicited:])
-        run("ip", "-n", PEER, "-6", "-batch", "-", input=lines)
+        run("ip", "-n", PEER, "-6", "-batch", "-", input=lines, timeout=SOLICITED_BY)
         self.solicited = count
 
     def rules(self, come=(), go=()):
