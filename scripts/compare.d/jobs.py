@@ -150,14 +150,14 @@ def arp_16(s):
 
 
 def ndp_64k(s):
-    number = 4096 if s.quick else 65536
-    addresses = at.solicited(number)
-    there, file = {packed(a) for a in addresses}, listed(s, "ndp.txt", addresses)
+    number = 16384 if s.quick else 65536
+    addresses = at.candidates(number)
+    alive, file = addresses[ONE_IN_16::16], listed(s, "ndp.txt", addresses)
     who = s.us(lambda: ours("ndp", ["--scope", at.ON_LINK6, "--targets", file]))
     who += [nmap(["-6", "-iL", file], ["-sn", "-PR"]), fping(file, family=["-6"])]
-    return Job("ndp-64k", f"neighbour solicitation for {count(number)} IPv6 candidates on the link, all answer", number, there, who,
-               before=lambda topology: topology.solicit(number),
-               remark="fping asks by echo: its kernel solicits, and both packets count.")
+    return Job("ndp-64k", f"neighbour solicitation for {count(number)} IPv6 candidates on the link, 1 in 16 answers", number,
+               {packed(a) for a in alive}, who, before=lambda topology: topology.solicit(alive),
+               remark="fping asks by echo: its kernel solicits, up to three times, and all packets count.")
 
 
 def alive_arp(s):
