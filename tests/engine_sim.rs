@@ -825,6 +825,8 @@ fn answers_without_a_token_never_become_facts() {
     bench.run("icmp", addresses("10.20.1.10/32"), |_| {});
     bench.run("udp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![53]);
     bench.run("tcp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![22, 80]);
+    let until = Duration::from_secs(2);
+    jiebei::scan::listen(&bench.recogniser, &mut bench.sim, &mut bench.log, until).unwrap();
     assert!(bench.log.frames.len() >= 60_000, "{}", bench.log.frames.len());
     let told: Vec<_> = bench.log.answers().into_iter().collect();
     let target = ip("10.20.1.10");
