@@ -244,7 +244,7 @@ fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: 
         ("answered", tally.answered.into()),
         ("asked", tally.asked.into()),
         ("sent", tally.sent.into()),
-        ("caused", tally.caused.into()),
+        ("caused", tally.caused.map_or_else(|| "?".to_owned(), |count| count.to_string()).into()),
         ("seconds", format!("{seconds:.2}").into()),
         ("rate", format!("{:.0}", tally.sent as f64 / seconds.max(1e-6)).into()),
     ];

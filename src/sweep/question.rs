@@ -66,7 +66,8 @@ pub struct Found {
 pub struct Tally {
     /// Frames of ours, and those that our kernel sent because of us.
     pub sent: u64,
-    pub caused: u64,
+    /// Not known without ceilings: then nobody counts.
+    pub caused: Option<u64>,
     pub asked: u64,
     pub answered: u64,
     pub refused: BTreeMap<Refusal, u64>,
@@ -144,7 +145,8 @@ pub fn ask(
     let end = asking.all(reporter, sink);
     let counts = asking.world.fence().counts().clone();
     let mut tally = asking.tally;
-    (tally.sent, tally.caused) = (counts.sent, counts.caused);
+    tally.sent = counts.sent;
+    tally.caused = (outgoing == Outgoing::Heard).then_some(counts.caused);
     for (_, dropped) in asking.world.dropped() {
         tally.dropped += dropped.unwrap_or(0);
     }

@@ -131,7 +131,20 @@ impl Pair {
     pub fn witness(&self, filter: &str) -> Witness {
         let file = self.folder.path().join("peer.pcap");
         let mut tcpdump = self.inside(&self.peer, "tcpdump");
-        tcpdump.args(["-i", "vb", "-n", "-Z", "root", "-B", "65536", "-s", "96", "--immediate-mode", "-U", "-w"]);
+        tcpdump.args([
+            "-i",
+            "vb",
+            "-n",
+            "-Z",
+            "root",
+            "-B",
+            "65536",
+            "-s",
+            "96",
+            "--immediate-mode",
+            "-U",
+            "-w",
+        ]);
         tcpdump.arg(&file).arg(filter).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = tcpdump.spawn().expect("tcpdump runs");
         // It says where it listens when it does.
