@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use jiebei::link::{LinkError, Transmit};
 use jiebei::net::{AddressSet, Mac, Prefix};
 use jiebei::observe::{Fact, PortState, VantageId};
 use jiebei::scan::probe::{self, Ask, Setup, Template};
 use jiebei::scan::{Keys, Order, PortRange, Recogniser, SourcePorts, SweepKey};
-use jiebei::scope::ceilings::{Pace, Room};
-use jiebei::scope::{Ceilings, Class, Guard, Risk, Rules, Vantage};
+use jiebei::scope::ceilings::{Cost, Pace, Room};
+use jiebei::scope::{Ceilings, Class, Fence, Guard, Risk, Rules, Submission, Vantage};
 use jiebei::wire::tcp::{self, TcpSegment};
 use jiebei::wire::{Protocol, build, checksum, icmp};
 use jiff::Timestamp;
@@ -193,14 +194,20 @@ fn pace(c: &mut Criterion) {
     group.throughput(Throughput::Elements(u64::from(BATCH)));
     group.bench_function("room-and-sent", |b| {
         b.iter_batched_ref(
-            || Pace::new(Ceilings { packets_per_second: 2_000_000, per_target: 40 }),
+            || {
+                Pace::new(Ceilings {
+                    packets_per_second: 2_000_000,
+                    per_target: 40,
+                    ..Ceilings::default()
+                })
+            },
             |pace| {
                 let mut went = 0;
                 for number in 0..BATCH {
                     let now = Duration::from_micros(u64::from(number));
                     let to = [target("10.0.0.5", number)];
-                    if pace.room(now, &to, 1) == Room::Now {
-                        pace.sent(now, &to, 1);
+                    if pace.room(now, &Cost::of(&to, 1)) == Room::Now {
+                        pace.sent(now, &Cost::of(&to, 1));
                         went += 1;
                     }
                 }
@@ -234,5 +241,125 @@ fn pace(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, stamp, recognise, order, pace);
+/// A link that takes everything and keeps nothing.
+struct Nowhere;
+
+impl Transmit for Nowhere {
+    fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError> {
+        black_box(frame);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<usize, LinkError> {
+        Ok(0)
+    }
+
+    fn interface(&self) -> &str {
+        "nowhere"
+    }
+}
+
+/// A million fresh addresses in random order, at a million a second.
+fn pace_million(c: &mut Criterion) {
+    const ALL: u32 = 1 << 20;
+    let keys = Keys::of(&SweepKey::from_bytes([7; 32]));
+    let order = Order::new(&keys, 1, u128::from(ALL));
+    let targets: Vec<IpAddr> = (0..u64::from(ALL))
+        .map(|place| {
+            IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + order.at(place).expect("inside") as u32))
+        })
+        .collect();
+    let mut group = c.benchmark_group("pace");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(u64::from(ALL)));
+    group.bench_function("million-fresh", |b| {
+        b.iter_batched_ref(
+            || {
+                Pace::new(Ceilings {
+                    packets_per_second: 10_000_000,
+                    per_target: 40,
+                    ..Ceilings::default()
+                })
+            },
+            |pace| {
+                let mut went = 0;
+                for (number, to) in targets.iter().enumerate() {
+                    let now = Duration::from_micros(number as u64 / 64 * 64);
+                    let to = [*to];
+                    if pace.room(now, &Cost::of(&to, 1)) == Room::Now {
+                        pace.sent(now, &Cost::of(&to, 1));
+                        went += 1;
+                    }
+                }
+                assert!(went > ALL - 10, "{went}");
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+    let frames: Vec<(IpAddr, Vec<u8>)> = {
+        let mut template = template("tcp", "10.0.0.5", &[443]);
+        targets
+            .iter()
+            .take(1 << 18)
+            .map(|&target| {
+                let ask =
+                    Ask { target, question: 443, next_hop: Some(THEIRS), attempt: 0, extra: 0 };
+                (target, template.stamp(&ask).to_vec())
+            })
+            .collect()
+    };
+    let mut group = c.benchmark_group("fence-submit");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(frames.len() as u64));
+    for (label, ceilings) in [
+        (
+            "paced",
+            Ceilings { packets_per_second: 10_000_000, per_target: 40, ..Ceilings::default() },
+        ),
+        ("unlimited", Ceilings::unlimited()),
+    ] {
+        group.bench_function(label, |b| {
+            b.iter_batched_ref(
+                || {
+                    let mut fence =
+                        Fence::new(Guard::new(rules(), Timestamp::UNIX_EPOCH), ceilings);
+                    fence.add_link(V, Box::new(Nowhere));
+                    fence
+                },
+                |fence| {
+                    let mut went = 0;
+                    for (number, (target, frame)) in frames.iter().enumerate() {
+                        let now = Duration::from_micros(number as u64 / 64 * 64);
+                        let Ok(permit) = fence.guard().admit(*target, V, Class::Ordinary) else {
+                            continue;
+                        };
+                        if let Submission::Sent = fence.submit(&permit, frame, now) {
+                            went += 1;
+                        }
+                    }
+                    assert!(went > frames.len() * 9 / 10, "{went}");
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn rules() -> Rules {
+    let prefix = |text: &str| text.parse::<Prefix>().expect("a prefix");
+    Rules {
+        scope: AddressSet::of([prefix("10.0.0.0/8"), prefix("fd00::/16")]),
+        exclude: AddressSet::of([prefix("10.200.0.0/16"), prefix("10.16.255.0/24")]),
+        observe_only: AddressSet::of([prefix("10.201.0.0/16")]),
+        risk: Risk::LINK_WIDE,
+        window: None,
+        canaries: vec![ip("198.51.100.10")],
+        collector: None,
+        vantages: vec![vantage()],
+    }
+}
+
+criterion_group!(benches, stamp, recognise, order, pace, pace_million);
 criterion_main!(benches);

@@ -860,7 +860,8 @@ mod frames {
             for (per_target, hosts) in [(2, 300), (40, 3), (40, 1200)] {
                 for peer in peers {
                     seed += 1;
-                    let ceilings = Ceilings { packets_per_second, per_target };
+                    let ceilings =
+                        Ceilings { packets_per_second, per_target, ..Ceilings::default() };
                     let (events, _) = paced(ceilings, peer, hosts, seed);
                     let times: Vec<_> = events.iter().map(|(at, _)| *at).collect();
                     let most = most_in_a_second(&times);
@@ -953,7 +954,7 @@ mod frames {
         for (packets_per_second, per_target, hosts, seed) in
             [(100, 40, 3, 1), (1000, 40, 5, 2), (1000, 24, 40, 3), (60, 60, 1, 4), (400, 12, 9, 5)]
         {
-            let ceilings = Ceilings { packets_per_second, per_target };
+            let ceilings = Ceilings { packets_per_second, per_target, ..Ceilings::default() };
             let (mut fence, _) = fence(Risk::UNICAST, ceilings);
             let mut dice = Dice(seed);
             let mut events: Vec<(Duration, u64)> = Vec::new();
@@ -1002,7 +1003,7 @@ mod frames {
 
     #[test]
     fn a_conversation_gets_its_turn_among_frames_that_never_pause() {
-        let ceilings = Ceilings { packets_per_second: 1000, per_target: 40 };
+        let ceilings = Ceilings { packets_per_second: 1000, per_target: 40, ..Ceilings::default() };
         let (mut fence, _) = fence(Risk::UNICAST, ceilings);
         let (mut begun, mut sent) = (Vec::new(), 0);
         for millis in 0..4_000u64 {
@@ -1032,7 +1033,11 @@ mod frames {
     #[test]
     fn into_silence_a_sweep_of_syns_keeps_four_fifths_of_the_ceiling() {
         for packets_per_second in [1000, 4000, 20_000] {
-            let ceilings = Ceilings { packets_per_second, per_target: packets_per_second };
+            let ceilings = Ceilings {
+                packets_per_second,
+                per_target: packets_per_second,
+                ..Ceilings::default()
+            };
             let (events, _) = paced(ceilings, Peer::Silent, 1000, 5);
             let rate = events.len() as f64 / 6.0 / f64::from(packets_per_second);
             assert!(rate >= 0.8, "{rate} of {packets_per_second}");
@@ -1041,8 +1046,10 @@ mod frames {
 
     #[test]
     fn a_pause_is_not_made_good_by_a_burst() {
-        let (mut fence, _) =
-            fence(Risk::UNICAST, Ceilings { packets_per_second: 1000, per_target: 1000 });
+        let (mut fence, _) = fence(
+            Risk::UNICAST,
+            Ceilings { packets_per_second: 1000, per_target: 1000, ..Ceilings::default() },
+        );
         let target = fence.guard().admit(ip("10.20.1.7"), V, Class::Ordinary).unwrap();
         let ping = echo(to(THEIRS), "10.20.1.5", "10.20.1.7", 64);
         let mut burst = 0;
@@ -1050,6 +1057,49 @@ mod frames {
             burst += 1;
         }
         assert!(burst <= 40, "{burst}");
+    }
+
+    #[test]
+    fn unheard_addresses_behind_a_router_are_asked_few_at_a_time() {
+        let ceilings = Ceilings { packets_per_second: 100_000, per_target: 40, per_prefix: 5 };
+        let (mut fence, _) = fence(Risk::UNICAST, ceilings);
+        let ask = |fence: &mut Fence, address: &str, millis: u64| {
+            let target = fence.guard().admit(ip(address), V, Class::Ordinary).unwrap();
+            let now = Duration::from_millis(millis);
+            match fence.submit(&target, &segment(address, tcp::SYN), now) {
+                Submission::Sent => true,
+                Submission::Later(_, Ceiling::Prefix) => false,
+                other => panic!("{other:?}"),
+            }
+        };
+        let all = |fence: &mut Fence, prefix: &str, millis| {
+            (1..=20).filter(|last| ask(fence, &format!("{prefix}.{last}"), millis)).count()
+        };
+        assert_eq!(all(&mut fence, "10.20.9", 0), 5);
+        assert_eq!(all(&mut fence, "10.20.8", 0), 5, "another /24 has its own");
+        // We resolve these ourselves.
+        assert_eq!((101..=120).filter(|h| ask(&mut fence, &format!("10.20.1.{h}"), 0)).count(), 20);
+        // Once more: a router knows them by now, in one way or the other.
+        assert_eq!(all(&mut fence, "10.20.9", 500), 5);
+        assert!(!ask(&mut fence, "10.20.9.77", 500));
+        // It was heard: it is there.
+        let macs = build::Macs { source: THEIRS, destination: OURS };
+        let alive = icmp::Echo { identifier: 1, sequence: 1, data: &[0; 16] };
+        fence.hear(&build::echo_request(macs, v4("10.20.9.77"), v4("10.20.1.5"), 63, alive));
+        assert!(ask(&mut fence, "10.20.9.77", 500));
+        // Outside the scope nobody is remembered, and nobody is asked.
+        fence.hear(&build::echo_request(macs, v4("192.0.2.77"), v4("10.20.1.5"), 63, alive));
+        assert!((6..=10).all(|last| ask(&mut fence, &format!("10.20.9.{last}"), 1_700)));
+        assert!(!ask(&mut fence, "10.20.9.11", 1_700));
+        // A canary is nobody's neighbour: at most one of it is there.
+        let canary = "198.51.100.10";
+        let steered = fence.guard().admit_steered(ip("10.20.1.7"), THEIRS, ip(canary), V).unwrap();
+        let ping = echo(to(THEIRS), "10.20.1.5", canary, 64);
+        let now = Duration::from_millis(1_700);
+        assert_eq!(
+            (0..8).filter(|_| outcome(fence.submit(&steered, &ping, now)).is_ok()).count(),
+            8
+        );
     }
 
     /// Datagrams, echoes and segments of both families, from any source to any destination.
@@ -1112,7 +1162,7 @@ mod frames {
             let canaries = rules.canaries.clone();
             let mut fence = Fence::new(
                 Guard::new(rules, Timestamp::UNIX_EPOCH),
-                Ceilings { packets_per_second: 1000, per_target: 40 },
+                Ceilings { packets_per_second: 1000, per_target: 40, ..Ceilings::default() },
             );
             let kept = Kept::default();
             fence.add_link(V, Box::new(kept.clone()));

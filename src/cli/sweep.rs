@@ -293,7 +293,10 @@ fn dry_run(
         ("cli-plan-observe-only", list(&plan.observe_only)),
         ("cli-plan-risk", plan.risk.to_string()),
         ("cli-plan-vantages", list(&plan.vantages)),
-        ("cli-plan-ceilings", format!("{}/s, {}/s", plan.packets_per_second, plan.per_target)),
+        (
+            "cli-plan-ceilings",
+            format!("{}/s, {}/s, {}/s", plan.packets_per_second, plan.per_target, plan.per_prefix),
+        ),
         ("cli-plan-unreachable", list(&plan.unreachable)),
     ] {
         conduct.put(format_args!("{}: {value}", conduct.say(key, &[])))?;

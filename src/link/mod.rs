@@ -21,6 +21,7 @@ mod netlink;
 mod portable;
 pub mod privilege;
 mod ring;
+mod sharing;
 pub mod sys;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use thiserror::Error;
 
 pub use error::LinkError;
 pub use filter::Filter;
+pub use sharing::{SETTLING, Sharing};
 
 /// Segments that a TCP connection of the kernel's sent so far: its SYN, data, acknowledgements and
 /// retransmissions.

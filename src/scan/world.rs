@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::care::Ear;
-use crate::link::{LinkError, Receive, wait_any};
+use crate::link::{LinkError, Receive, Sharing, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
 
@@ -52,6 +52,8 @@ pub struct LiveWorld {
     started: Instant,
     /// Drops that were told already.
     told: u64,
+    /// None where nobody shares the ceilings.
+    sharing: Option<Sharing>,
 }
 
 impl LiveWorld {
@@ -61,7 +63,21 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started, told: 0 }
+        LiveWorld { fence, receivers, started, sharing: None, told: 0 }
+    }
+
+    /// Divides the fence's ceilings among the sweeps of these interfaces, from now on.
+    pub fn share(mut self, sharing: Option<Sharing>) -> LiveWorld {
+        if let Some(sharing) = &sharing {
+            self.fence.share(sharing.sweeps());
+        }
+        self.sharing = sharing;
+        self
+    }
+
+    /// The most sweeps that there were to share the ceilings.
+    pub fn most_sweeps(&self) -> u32 {
+        self.sharing.as_ref().map_or(1, Sharing::most)
     }
 
     /// Frames that the kernel threw away at each vantage because we were too slow.
@@ -72,7 +88,12 @@ impl LiveWorld {
 
 impl World for LiveWorld {
     fn now(&mut self) -> Duration {
-        self.started.elapsed()
+        let now = self.started.elapsed();
+        // Where the batch begins: no frame of it goes by a part of the ceilings that is older than a look.
+        if let Some(sweeps) = self.sharing.as_mut().and_then(|sharing| sharing.look(now)) {
+            self.fence.share(sweeps);
+        }
+        now
     }
 
     fn fence(&mut self) -> &mut Fence {

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::ceilings::{Ceilings, Pace, Room};
+use super::ceilings::{Ceilings, Cost, Pace, Room};
 use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::guard::{Class, Guard, Refusal};
 use crate::observe::VantageId;
@@ -65,13 +65,19 @@ impl Connector {
             return Leave::Refused(refusal);
         }
         self.ended.settle(&mut self.pace, now);
-        match self.pace.room(now, &[ip], FRAMES - 1) {
+        let beyond = self.guard.vantage(vantage).is_some_and(|own| own.on_link(ip).is_none());
+        let unheard = beyond.then_some(&ip);
+        let to = [ip];
+        let cost = |held, unheard| Cost { to: &to, held, unheard };
+        match self.pace.room(now, &cost(FRAMES - 1, unheard)) {
             Room::Now => {}
             Room::Later(wait, _) => return Leave::Later(wait),
             Room::Never(_) => return Leave::Refused(Refusal::Ceiling),
         }
-        for _ in 0..FRAMES {
-            self.pace.sent(now, &[ip], 0);
+        // One address is asked, by however many frames.
+        self.pace.sent(now, &cost(0, unheard));
+        for _ in 1..FRAMES {
+            self.pace.sent(now, &cost(0, None));
         }
         self.made += 1;
         Leave::Now(ConnectPermit { address: SocketAddr::new(ip, port) })
@@ -127,7 +133,7 @@ mod tests {
                 addresses: vec![("10.20.1.5".parse().unwrap(), "10.20.1.0/24".parse().unwrap())],
             }],
         };
-        let ceilings = Ceilings { packets_per_second, per_target: 40 };
+        let ceilings = Ceilings { packets_per_second, ..Ceilings::default() };
         Connector::new(Guard::new(rules, Timestamp::UNIX_EPOCH), ceilings)
     }
 

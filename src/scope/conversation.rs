@@ -106,7 +106,8 @@ struct Endings {
 impl Ended {
     /// Gives the places of ended conversations to the pace, as sent now.
     pub(super) fn settle(&self, pace: &mut Pace, now: Duration) {
-        if !self.0.any.swap(false, Ordering::Acquire) {
+        // A look costs nothing; only an exchange would, at every frame.
+        if !self.0.any.load(Ordering::Relaxed) || !self.0.any.swap(false, Ordering::Acquire) {
             return;
         }
         for (address, places) in self.0.of.lock().unwrap_or_else(PoisonError::into_inner).drain(..)

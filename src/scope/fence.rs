@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
-use super::ceilings::{Ceiling, Ceilings, Foreseen, Pace, Room};
+use super::ceilings::{Ceiling, Ceilings, Cost, Foreseen, Pace, Room, UNLIMITED};
 use super::connector::Leave;
 use super::conversation::{self, ConversationPermit, Ended, Wanted};
 use super::frame::{self, Body, Frame, Packet};
 use super::guard::{Class, Guard, LinkWide, Refusal, Spoofed, Steered, Target, Vantage, solicited};
+use super::keyed::Heard;
 use crate::link::{LinkError, Transmit};
 use crate::net::{Mac, special};
 use crate::observe::VantageId;
@@ -86,7 +88,10 @@ pub type OnSent = Box<dyn FnMut(VantageId, Duration, &[u8]) + Send>;
 pub struct Fence {
     guard: Guard,
     pace: Pace,
-    links: BTreeMap<VantageId, Box<dyn Transmit>>,
+    /// A handful: looked through, not looked up.
+    links: Vec<(VantageId, Box<dyn Transmit>)>,
+    /// Addresses behind routers that are there, by a packet of theirs. Who forges one only takes it out of its prefix's ceiling.
+    heard: Heard,
     /// Fragile addresses whose one question was asked.
     asked: HashSet<IpAddr>,
     counts: Counts,
@@ -109,7 +114,8 @@ impl Fence {
         Fence {
             guard,
             pace: Pace::new(ceilings),
-            links: BTreeMap::new(),
+            links: Vec::new(),
+            heard: Heard::new(),
             asked: HashSet::new(),
             counts: Counts::default(),
             on_sent: None,
@@ -119,7 +125,8 @@ impl Fence {
 
     /// Hands the fence a sending half. There is no way to take it back.
     pub fn add_link(&mut self, vantage: VantageId, link: Box<dyn Transmit>) {
-        self.links.insert(vantage, link);
+        self.links.retain(|(id, _)| *id != vantage);
+        self.links.push((vantage, link));
     }
 
     /// Tells every frame that goes from now on, copied from the sending path: local taps do not see it.
@@ -135,8 +142,14 @@ impl Fence {
         &mut self.guard
     }
 
+    /// This sweep's part, where it shares them.
     pub fn ceilings(&self) -> Ceilings {
         self.pace.ceilings()
+    }
+
+    /// So many sweeps go by one interface, this one among them: each takes its part of the ceilings.
+    pub fn share(&mut self, sweeps: u32) {
+        self.pace.share(sweeps);
     }
 
     pub fn counts(&self) -> &Counts {
@@ -171,13 +184,19 @@ impl Fence {
             Err(refusal) => return self.refuse(refusal),
         };
         self.ended.settle(&mut self.pace, now);
-        match self.pace.room(now, checked.addresses(), checked.held) {
+        let cost = Cost {
+            to: checked.to,
+            held: checked.held,
+            unheard: checked.beyond.filter(|address| !self.heard.contains(address)),
+        };
+        match self.pace.room(now, &cost) {
             Room::Now => {}
             Room::Later(wait, ceiling) => return Submission::Later(wait, ceiling),
             Room::Never(_) => return self.refuse(Refusal::Ceiling),
         }
         let vantage = permit.vantage();
-        let Some(link) = self.links.get_mut(&vantage) else {
+        let link = self.links.iter_mut().find(|(id, _)| *id == vantage);
+        let Some((_, link)) = link else {
             return self.refuse(Refusal::UnknownVantage);
         };
         match link.queue(bytes) {
@@ -187,7 +206,7 @@ impl Fence {
             }
             Err(error) => return Submission::Failed(error),
         }
-        self.pace.sent(now, checked.addresses(), checked.held);
+        self.pace.sent(now, &cost);
         if let Some(fragile) = checked.fragile {
             self.asked.insert(fragile);
         }
@@ -216,7 +235,7 @@ impl Fence {
     /// Sends what is queued on every link. Congestion is no error: the rest goes with the next call.
     pub fn flush(&mut self) -> Result<usize, LinkError> {
         let mut taken = 0;
-        for link in self.links.values_mut() {
+        for (_, link) in &mut self.links {
             match link.flush() {
                 Ok(frames) => taken += frames,
                 Err(LinkError::Congested { .. }) => {}
@@ -253,7 +272,7 @@ impl Fence {
         }
     }
 
-    /// Learns from a received frame which MACs are excluded and fragile stations'.
+    /// Learns from a received frame which MACs are excluded and fragile stations', and who is there behind a router.
     pub fn hear(&mut self, bytes: &[u8]) {
         let Some(frame) = Frame::read(bytes) else { return };
         match frame.body {
@@ -276,12 +295,33 @@ impl Fence {
                 {
                     self.guard.hear(packet.source, frame.source);
                 }
+                if self.pace.ceilings().per_prefix != UNLIMITED {
+                    self.note(packet.source);
+                }
             }
             _ => {}
         }
     }
 
-    fn check(&self, permit: Permit<'_>, bytes: &[u8], now: Duration) -> Result<Checked, Refusal> {
+    /// An address that a packet came from: behind a router, if it may be asked at all.
+    fn note(&mut self, source: IpAddr) {
+        if self.heard.contains(&source) {
+            return;
+        }
+        let rules = self.guard.rules();
+        let beyond = rules.scope.contains(source)
+            && !rules.vantages.iter().any(|vantage| vantage.is_on_link(source));
+        if beyond {
+            self.heard.insert(source);
+        }
+    }
+
+    fn check<'p>(
+        &self,
+        permit: Permit<'p>,
+        bytes: &[u8],
+        now: Duration,
+    ) -> Result<Checked<'p>, Refusal> {
         self.guard.open_at(now)?;
         let vantage = self.guard.vantage(permit.vantage()).ok_or(Refusal::UnknownVantage)?;
         let frame = Frame::read(bytes).ok_or(Refusal::Forbidden)?;
@@ -301,12 +341,12 @@ impl Fence {
     }
 
     /// The one frame whose source is not ours: a request whose answer goes to the canary.
-    fn check_spoofed(
+    fn check_spoofed<'p>(
         &self,
-        spoofed: &Spoofed,
+        spoofed: &'p Spoofed,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
         check_packet(packet)?;
         if packet.source != spoofed.canary() {
@@ -320,26 +360,30 @@ impl Fence {
             return Err(Refusal::FragileMac);
         }
         // Whatever comes of it goes to the canary: our kernel has nothing to answer.
-        Ok(Checked { to: [spoofed.target(); 2], count: 1, held: 0, fragile: None })
+        let beyond = beyond(spoofed.borrowed(), vantage);
+        Ok(Checked { to: slice::from_ref(spoofed.borrowed()), held: 0, fragile: None, beyond })
     }
 
-    fn check_target(
+    fn check_target<'p>(
         &self,
-        target: &Target,
+        target: &'p Target,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let address = target.address();
+        let mut beyond = beyond(target.borrowed(), vantage);
         // What was heard since the target was admitted counts too.
         let held = match &frame.body {
             Body::Arp(arp) => {
                 check_arp(arp, address, vantage, frame.destination)?;
+                beyond = None;
                 0
             }
             Body::Ip(packet) => {
                 check_packet(packet)?;
                 if let (Some((135, _)), IpAddr::V6(ipv6)) = (packet.icmp(), address) {
                     check_solicitation(packet, ipv6, vantage, frame.destination)?;
+                    beyond = None;
                     0
                 } else {
                     check_unicast(packet, address, vantage, frame.destination)?;
@@ -349,7 +393,7 @@ impl Fence {
                     }
                     // With one hop left it is its Ethernet destination that would answer; and another
                     // address of a fragile station is the same station.
-                    let itself = packet.hop_limit <= 1 || vantage.on_link(address).is_some();
+                    let itself = packet.hop_limit <= 1 || beyond.is_none();
                     if itself
                         && !target.is_fragile()
                         && self.guard.is_fragile_mac(frame.destination)
@@ -365,15 +409,15 @@ impl Fence {
         if fragile.is_some() && (self.asked.contains(&address) || self.asked.len() >= MOST_ASKED) {
             return Err(Refusal::AlreadyAsked);
         }
-        Ok(Checked { to: [address; 2], count: 1, held, fragile })
+        Ok(Checked { to: slice::from_ref(target.borrowed()), held, fragile, beyond })
     }
 
-    fn check_steered(
+    fn check_steered<'p>(
         &self,
-        steered: &Steered,
+        steered: &'p Steered,
         vantage: &Vantage,
         frame: &Frame<'_>,
-    ) -> Result<Checked, Refusal> {
+    ) -> Result<Checked<'p>, Refusal> {
         let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
         check_packet(packet)?;
         check_unicast(packet, steered.destination(), vantage, frame.destination)?;
@@ -389,24 +433,24 @@ impl Fence {
         }
         let held = u32::from(tcp_flags(packet) == Some(SYN));
         // The neighbour gets the frame, the destination what it forwards.
-        let to = [steered.neighbour(), steered.destination()];
-        Ok(Checked { to, count: 2, held, fragile: None })
+        let to = steered.addresses();
+        let beyond = beyond(&to[1], vantage).filter(|_| !steered.is_canary());
+        Ok(Checked { to, held, fragile: None, beyond })
     }
 }
 
 /// A frame that may go, and what it costs.
-struct Checked {
-    /// Whose ceilings it counts under: the first `count`.
-    to: [IpAddr; 2],
-    count: usize,
+struct Checked<'p> {
+    /// Whose ceilings it counts under.
+    to: &'p [IpAddr],
     held: u32,
     fragile: Option<IpAddr>,
+    /// The address, where a router resolves it and not we.
+    beyond: Option<&'p IpAddr>,
 }
 
-impl Checked {
-    fn addresses(&self) -> &[IpAddr] {
-        self.to.get(..self.count).unwrap_or_default()
-    }
+fn beyond<'p>(address: &'p IpAddr, vantage: &Vantage) -> Option<&'p IpAddr> {
+    (!vantage.is_on_link(*address)).then_some(address)
 }
 
 const SYN: u8 = 0x02;
@@ -518,7 +562,7 @@ fn check_destination(
     Ok(())
 }
 
-fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refusal> {
+fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked<'static>, Refusal> {
     let Body::Ip(packet) = &frame.body else { return Err(Refusal::Forbidden) };
     check_packet(packet)?;
     let stays_on_link = match packet.destination {
@@ -547,5 +591,5 @@ fn check_link_wide(vantage: &Vantage, frame: &Frame<'_>) -> Result<Checked, Refu
         frame::ICMPV6 if packet.icmp().is_some_and(|(kind, _)| kind != 135) => {}
         _ => return Err(Refusal::Forbidden),
     }
-    Ok(Checked { to: [packet.destination; 2], count: 0, held: 0, fragile: None })
+    Ok(Checked { to: &[], held: 0, fragile: None, beyond: None })
 }

@@ -66,6 +66,12 @@ impl Vantage {
         longest.or_else(|| special::is_link_local(address).then(|| link_local_prefix(address)))
     }
 
+    /// Whether [`Vantage::on_link`] has a prefix for it.
+    pub fn is_on_link(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|(_, prefix)| prefix.contains(address))
+            || special::is_link_local(address)
+    }
+
     /// The own address to ask this target from: of the prefix that it lies in, else the one whose
     /// leading bits agree with it longest (RFC 6724 §5 rule 8), a link-local one only for link-local
     /// targets. `None` where the interface has no fit address of the family.
@@ -172,6 +178,10 @@ impl Target {
         self.address
     }
 
+    pub(super) fn borrowed(&self) -> &IpAddr {
+        &self.address
+    }
+
     pub fn vantage(&self) -> VantageId {
         self.vantage
     }
@@ -203,9 +213,9 @@ impl LinkWide {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Steered {
     vantage: VantageId,
-    neighbour: IpAddr,
+    /// The neighbour and the destination: both may be asked no more than their ceilings.
+    addresses: [IpAddr; 2],
     mac: Mac,
-    destination: IpAddr,
     canary: bool,
 }
 
@@ -215,7 +225,11 @@ impl Steered {
     }
 
     pub fn neighbour(&self) -> IpAddr {
-        self.neighbour
+        self.addresses[0]
+    }
+
+    pub(super) fn addresses(&self) -> &[IpAddr; 2] {
+        &self.addresses
     }
 
     pub fn mac(&self) -> Mac {
@@ -223,7 +237,7 @@ impl Steered {
     }
 
     pub fn destination(&self) -> IpAddr {
-        self.destination
+        self.addresses[1]
     }
 
     pub fn is_canary(&self) -> bool {
@@ -247,6 +261,10 @@ impl Spoofed {
 
     pub fn target(&self) -> IpAddr {
         self.target
+    }
+
+    pub(super) fn borrowed(&self) -> &IpAddr {
+        &self.target
     }
 
     /// The source address that the packet bears.
@@ -415,7 +433,7 @@ impl Guard {
         if self.rules.vantages.iter().any(|vantage| vantage.on_link(destination).is_some()) {
             return Err(Refusal::OnLink);
         }
-        Ok(Steered { vantage, neighbour, mac, destination, canary })
+        Ok(Steered { vantage, addresses: [neighbour, destination], mac, canary })
     }
 
     /// Leave to ask an address in the name of a canary of its family: risk class 3. The target is one that may be

@@ -21,8 +21,9 @@
 //!    ([`Spoofed`]), in one unicast request to an admitted target.
 //! 6. **Groups and broadcast** are reached only at risk class 2 with a link-wide permit, and only on
 //!    the link. The address resolution of an admitted target is class 1.
-//! 7. **The ceilings hold over any one-second window**, for the sweep and for each address, and count
-//!    what our own kernel sends because of us ([`ceilings`]).
+//! 7. **The ceilings hold over any one-second window**, for the sweep, for each address and for what is unheard of in
+//!    each prefix behind a router, and count what our own kernel sends because of us ([`ceilings`]). Sweeps that go by one
+//!    interface share them. No ceiling at all is an order of its own, for a lab.
 //! 8. **A conversation of our kernel's sockets** takes its leave here too ([`Fence::converse`]), and its
 //!    places under the ceilings before it begins. Only a permit opens a socket. The collector's address
 //!    for receipts, named in the rules, is the one such destination outside the scope.
@@ -34,8 +35,10 @@ mod conversation;
 mod fence;
 pub mod frame;
 mod guard;
+mod keyed;
+mod windows;
 
-pub use ceilings::Ceilings;
+pub use ceilings::{Ceilings, UNLIMITED};
 pub use connector::{ConnectPermit, Connected, Connector, Leave};
 pub use conversation::{
     Conversation, ConversationPermit, Datagrams, FRAMES, Patience, To, Transport, Wanted,

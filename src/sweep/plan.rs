@@ -62,6 +62,8 @@ pub struct Plan {
     pub risk: u8,
     pub packets_per_second: u32,
     pub per_target: u32,
+    /// Unheard addresses of one /24 or /64 behind a router.
+    pub per_prefix: u32,
     pub vantages: Vec<String>,
     /// Where it asks; prefixes learnt on the way come on top, as far as they lie in the scope.
     pub areas: Vec<PlannedArea>,
@@ -112,6 +114,7 @@ impl Plan {
             risk: authorisation.risk,
             packets_per_second: rate.packets_per_second,
             per_target: rate.per_target,
+            per_prefix: rate.per_prefix,
             vantages: orders.stations.iter().map(|station| station.interface.clone()).collect(),
             areas: if sends { areas(orders, &territory) } else { Vec::new() },
             packets,

@@ -26,7 +26,7 @@ use crate::observe::{
 };
 use crate::result::v1;
 use crate::scan::Progress;
-use crate::scope::{Ceilings, Connected, Connector, Guard, Leave};
+use crate::scope::{Connected, Connector, Guard, Leave};
 
 /// Connections in flight: each waits in a thread of its own.
 const WORKERS: usize = 128;
@@ -230,11 +230,8 @@ struct Said {
 
 impl<'a> Talk<'a> {
     fn new(orders: &'a Orders, reporter: &'a mut dyn Reporter) -> Talk<'a> {
-        let rate = orders.profile.rate;
-        let ceilings =
-            Ceilings { packets_per_second: rate.packets_per_second, per_target: rate.per_target };
         let guard = Guard::new(rules(orders), Timestamp::now());
-        let connector = Connector::new(guard, ceilings);
+        let connector = Connector::new(guard, orders.profile.rate.into());
         Talk {
             orders,
             connector,

@@ -74,6 +74,8 @@ pass-ghosts-ndp-udp = ghosts (IPv6 UDP)
 pass-ghosts-icmp-udp = ghosts (routed UDP)
 pass-ghosts-icmpv6-udp = ghosts (routed IPv6 UDP)
 sweep-notice-no-vlan-tags = VLAN tags are not seen by this way of receiving: { $what }
+sweep-notice-ceilings-shared = { $what } sweeps used the same interface at once: each kept to its part of the ceilings
+sweep-notice-ceilings-not-shared = Whether other sweeps use the same interface cannot be known, the ceilings are not shared: { $what }
 sweep-notice-all-nodes-left-out = Something of this link is excluded or observe-only, so no IPv6 question went to all nodes (our kernel would answer their address resolution by unicast): { $what }
 
 # Why an egress method did not run in a prefix, and why its silence says nothing.

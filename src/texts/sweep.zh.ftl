@@ -74,6 +74,8 @@ pass-ghosts-ndp-udp = 幽灵地址（IPv6 UDP）
 pass-ghosts-icmp-udp = 幽灵地址（远端 UDP）
 pass-ghosts-icmpv6-udp = 幽灵地址（远端 IPv6 UDP）
 sweep-notice-no-vlan-tags = 这种收发方式看不到 VLAN 标记：{ $what }
+sweep-notice-ceilings-shared = { $what } 个核查同时使用同一网卡：各按其份使用上限，合计不超过一份
+sweep-notice-ceilings-not-shared = 无法得知是否有别的核查使用同一网卡，上限未分摊：{ $what }
 sweep-notice-all-nodes-left-out = 本网段有排除或只观察的地址，未向全部节点发 IPv6 询问（否则本机内核会单播回应它们的地址解析）：{ $what }
 
 # 出口检测方法在某网段未运行的原因，以及其无结果为何不能说明问题。

@@ -101,7 +101,7 @@ pub const PORTS: SourcePorts = SourcePorts {
     udp: PortRange { first: 22_000, count: 256 },
 };
 
-pub const CEILINGS: Ceilings = Ceilings { packets_per_second: 5000, per_target: 40 };
+pub const CEILINGS: Ceilings = Ceilings { packets_per_second: 5000, per_target: 40, per_prefix: 256 };
 
 pub struct Bench {
     pub sim: Sim,

@@ -105,7 +105,7 @@ fn forged(count: u64, seed: u64) -> Vec<Vec<u8>> {
 #[test]
 fn a_million_answers_without_a_token_become_no_facts() {
     let hosts = vec![("10.20.1.10", host()), ("fd20::10", host())];
-    let ceilings = Ceilings { packets_per_second: 5000, per_target: 40 };
+    let ceilings = CEILINGS;
     let mut bench = Bench::with(hosts, FAIR, 7, ceilings, |_| {});
     bench.log.frames = None;
     let storm = Forger::new(forged(30_000, 99), ms(11), Duration::from_micros(4), 1_000_000);

@@ -16,7 +16,7 @@ use crate::network::*;
 #[test]
 fn excluded_and_fragile_addresses_are_kept_from_harm() {
     let hosts = many(100);
-    let ceilings = Ceilings { packets_per_second: 5000, per_target: 40 };
+    let ceilings = CEILINGS;
     let mut bench = Bench::with(listed(&hosts), FAIR, 10, ceilings, |rules| {
         rules.exclude = set(&["10.20.1.10/31"]);
         rules.observe_only = set(&["10.20.1.12/31"]);
@@ -45,7 +45,7 @@ fn excluded_and_fragile_addresses_are_kept_from_harm() {
 #[test]
 fn a_window_that_closes_ends_the_pass_with_a_checkpoint() {
     let hosts = many(50);
-    let ceilings = Ceilings { packets_per_second: 100, per_target: 40 };
+    let ceilings = Ceilings { packets_per_second: 100, ..CEILINGS };
     let mut bench = Bench::with(listed(&hosts), FAIR, 12, ceilings, |rules| {
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
         rules.window = Some((at(0), at(1_000)));

@@ -132,7 +132,7 @@ impl Run<'_, '_> {
                 Asked::Sent
             }
             Some(Submission::Later(wait, Ceiling::Sweep)) => Asked::Wait(wait),
-            Some(Submission::Later(wait, Ceiling::Target)) => Asked::Defer(wait),
+            Some(Submission::Later(wait, Ceiling::Target | Ceiling::Prefix)) => Asked::Defer(wait),
             Some(Submission::Refused(refusal)) => self.refused(refusal, position),
             Some(Submission::Failed(error)) => Asked::Failed(error),
         }

@@ -456,6 +456,10 @@ impl<'a> Conductor<'a> {
                 });
             }
         }
+        if self.world.most_sweeps() > 1 {
+            let text = self.world.most_sweeps().to_string();
+            head.notices.push(v1::SweepNotice { code: "ceilings-shared".into(), text });
+        }
         for (refusal, count) in &counts.refused {
             head.notices.push(v1::SweepNotice {
                 code: "refused".into(),

@@ -4,6 +4,7 @@ use super::egress::Ways;
 use super::receipts::WitnessLog;
 use super::*;
 use crate::egress::token::EgressKey;
+use crate::link::Sharing;
 
 impl<'a> Conductor<'a> {
     pub(super) fn open(
@@ -35,13 +36,12 @@ impl<'a> Conductor<'a> {
             .with_canaries(canaries.iter().copied());
         tape.recall(state.questions());
 
+        let ceilings = Ceilings::from(orders.profile.rate);
+        let sharing = share(orders, ceilings, &mut head);
         let started_at = Timestamp::now();
         let began = Instant::now();
         let rules = rules(orders);
         let vantages = rules.vantages.clone();
-        let rate = orders.profile.rate;
-        let ceilings =
-            Ceilings { packets_per_second: rate.packets_per_second, per_target: rate.per_target };
         let mut fence = Fence::new(Guard::new(rules, started_at), ceilings);
         fence.resume(state.fragile.iter().copied());
         for (address, mac) in orders.stations_kept_from() {
@@ -123,7 +123,7 @@ impl<'a> Conductor<'a> {
             reporter,
             head,
             started_at,
-            world: LiveWorld::new(fence, receivers, began),
+            world: LiveWorld::new(fence, receivers, began).share(sharing),
             recogniser,
             care: Care::new(seed.unwrap_or_default()),
             intake,
@@ -160,6 +160,27 @@ impl<'a> Conductor<'a> {
             if let Fact::Asked(asked) = &observation.fact {
                 self.asked.push((observation.vantage, asked.clone()));
             }
+        }
+    }
+}
+
+/// Takes a place among the sweeps of the same interfaces. Where there are others, it waits until they know.
+fn share(orders: &Orders, ceilings: Ceilings, head: &mut v1::Sweep) -> Option<Sharing> {
+    if orders.profile.authorisation.risk == 0 || ceilings == Ceilings::unlimited() {
+        return None;
+    }
+    let interfaces: Vec<u32> = orders.stations.iter().map(|station| station.index).collect();
+    match Sharing::join(&interfaces) {
+        Ok(sharing) => {
+            if sharing.sweeps() > 1 {
+                std::thread::sleep(link::SETTLING);
+            }
+            Some(sharing)
+        }
+        Err(error) => {
+            let text = error.to_string();
+            head.notices.push(v1::SweepNotice { code: "ceilings-not-shared".into(), text });
+            None
         }
     }
 }

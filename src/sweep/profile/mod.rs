@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::net::Prefix;
 use crate::observe::EgressMethod;
 use crate::result::v1::Severity;
+use crate::scope::Ceilings;
 
 /// The profiles that come with the program, by name.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -64,17 +65,26 @@ impl Authorisation {
     pub const DEFAULT_RISK: u8 = 2;
 }
 
-/// Ceilings of the whole sweep and for one address.
+/// Ceilings of the whole sweep, for one address, and for unheard addresses of one prefix behind a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     pub packets_per_second: u32,
     pub per_target: u32,
+    pub per_prefix: u32,
 }
 
-/// The contract's defaults.
+/// The contract's defaults, which are the fence's.
 impl Default for Rate {
     fn default() -> Self {
-        Rate { packets_per_second: 1000, per_target: 40 }
+        let Ceilings { packets_per_second, per_target, per_prefix } = Ceilings::default();
+        Rate { packets_per_second, per_target, per_prefix }
+    }
+}
+
+impl From<Rate> for Ceilings {
+    fn from(rate: Rate) -> Ceilings {
+        let Rate { packets_per_second, per_target, per_prefix } = rate;
+        Ceilings { packets_per_second, per_target, per_prefix }
     }
 }
 

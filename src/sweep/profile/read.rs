@@ -159,6 +159,7 @@ struct RawAuthorisation {
 struct RawRate {
     packets_per_second: Option<Spanned<i64>>,
     per_target: Option<Spanned<i64>>,
+    per_prefix: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -468,6 +469,12 @@ fn check(raw: RawProfile, reading: &mut Reading<'_>, file: &str) -> Profile {
             defaults.per_target,
             MOST_PER_SECOND,
         ),
+        per_prefix: reading.number(
+            "rate.per_prefix",
+            rate.per_prefix,
+            defaults.per_prefix,
+            MOST_PER_SECOND,
+        ),
     };
     let methods = match &discovery.methods {
         None => Method::ALL.to_vec(),
@@ -588,7 +595,7 @@ mod tests {
     fn every_fault_is_named_in_one_pass_with_its_place() {
         let text = "[authorisation]\nscope = [\"10.20.1.5/24\", \"内网\"]\nrisk = 4\n\
                     not_before = 2026-11-22T05:00:00+08:00\nnot_after = \"2026-11-22T01:00:00+08:00\"\n\
-                    [rate]\npackets_per_second = 0\n[discovery]\nmethods = [\"arp\", \"xmas\"]\n\
+                    [rate]\npackets_per_second = 0\nper_prefix = 0\n[discovery]\nmethods = [\"arp\", \"xmas\"]\n\
                     tcp_ports = \"22-1\"\n[egress]\nkey = \"0123456789\"\n[audit]\nseverity = { x = \"bad\" }\n";
         let refused = read(text, "p.toml").unwrap_err();
         let places: Vec<_> = refused
@@ -604,10 +611,11 @@ mod tests {
                 (3, 8, "authorisation.risk", "profile-fault-range"),
                 (5, 13, "authorisation.not_after", "profile-fault-window"),
                 (7, 22, "rate.packets_per_second", "profile-fault-range"),
-                (9, 19, "discovery.methods", "profile-fault-word"),
-                (10, 13, "discovery.tcp_ports", "profile-fault-ports"),
-                (12, 7, "egress.key", "profile-fault-secret"),
-                (14, 18, "audit.severity", "profile-fault-word"),
+                (8, 14, "rate.per_prefix", "profile-fault-range"),
+                (10, 19, "discovery.methods", "profile-fault-word"),
+                (11, 13, "discovery.tcp_ports", "profile-fault-ports"),
+                (13, 7, "egress.key", "profile-fault-secret"),
+                (15, 18, "audit.severity", "profile-fault-word"),
             ]
         );
         assert!(!refused.faults.iter().any(|fault| fault.value.contains("0123456789")));
