@@ -71,10 +71,7 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         ports,
         targets: of_family(&targets, arguments.method),
         rounds: arguments.rounds.clamp(1, MOST_ROUNDS),
-        ceilings: Ceilings {
-            packets_per_second: profile.rate.packets_per_second,
-            per_target: profile.rate.per_target,
-        },
+        ceilings: profile.rate.into(),
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
         seed: arguments.seed.as_deref().map(SweepKey::of_text),
         io: arguments.io,
