@@ -87,7 +87,9 @@ fn closed_udp_ports_are_found_though_errors_are_rationed() {
     let log = bench.finish();
     let count = |address: &str, wanted| {
         let all = log.answers();
-        all.iter().filter(|(ip, _, state)| *ip == crate::network::ip(address) && *state == wanted).count()
+        all.iter()
+            .filter(|(ip, _, state)| *ip == crate::network::ip(address) && *state == wanted)
+            .count()
     };
     assert_eq!(count("10.20.1.10", PortState::Open), 2);
     assert_eq!(count("10.20.1.10", PortState::Closed), ports.len() - 2);

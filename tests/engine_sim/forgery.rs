@@ -1,13 +1,12 @@
 //! Answers that nobody asked for: forged, mutated, replayed.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use jiebei::net::{Mac, Port};
 use jiebei::observe::{Fact, PortState};
 use jiebei::scan::{Recogniser, SweepKey, Targets};
-use jiebei::scope::Ceilings;
 use jiebei::scope::frame::{ICMP, TCP, UDP};
 use jiebei::wire::arp::Arp;
 use jiebei::wire::tcp::TcpSegment;
@@ -69,18 +68,23 @@ fn forged(count: u64, seed: u64) -> Vec<Vec<u8>> {
                 };
                 let payload = [dice.below(1 << 48).to_be_bytes(), [0; 8]].concat();
                 let protocol = [ICMP, TCP, UDP][dice.below(3) as usize];
-                let inner = build::packet(
-                    macs,
-                    us4.into(),
-                    them4.into(),
-                    Protocol(protocol),
-                    1,
-                    &payload,
-                );
+                let inner =
+                    build::packet(macs, us4.into(), them4.into(), Protocol(protocol), 1, &payload);
                 let mut message = Vec::new();
                 let body = [vec![0; 4], inner.unwrap()[14..].to_vec()].concat();
                 icmp::write(&mut message, 3, 3, &body);
                 build::packet(macs, them4.into(), us4.into(), Protocol::ICMP, 64, &message)
+            }
+            _ if dice.below(2) == 0 => {
+                // An advertisement for what nobody asked.
+                let target =
+                    Ipv6Addr::from_bits(0xfd20 << 112 | u128::from(0x100 + dice.below(256)));
+                let mut message = vec![0x60, 0, 0, 0];
+                message.extend_from_slice(&target.octets());
+                let IpAddr::V6(us) = ip("fd20::5") else { unreachable!() };
+                let mut body = Vec::new();
+                icmp::write_v6(&mut body, target, us, 136, 0, &message);
+                build::packet(macs, target.into(), us.into(), Protocol::ICMPV6, 255, &body)
             }
             _ => {
                 // ARP for what nobody asked.
@@ -105,13 +109,13 @@ fn forged(count: u64, seed: u64) -> Vec<Vec<u8>> {
 #[test]
 fn a_million_answers_without_a_token_become_no_facts() {
     let hosts = vec![("10.20.1.10", host()), ("fd20::10", host())];
-    let ceilings = CEILINGS;
-    let mut bench = Bench::with(hosts, FAIR, 7, ceilings, |_| {});
+    let mut bench = Bench::new(hosts, FAIR, 7);
     bench.log.frames = None;
     let storm = Forger::new(forged(30_000, 99), ms(11), Duration::from_micros(4), 1_000_000);
     bench.network().boxes.forger = Some(storm);
-    // Each pass runs in the middle of the storm; a ceiling that makes room for our kernel's resets.
+    // Each pass runs in the middle of the storm.
     bench.run("arp", addresses("10.20.1.0/24"), |_| {});
+    bench.run("ndp", addresses("fd20::10/128"), |_| {});
     bench.run("icmp", addresses("10.20.1.10/32"), |_| {});
     bench.run("udp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![53]);
     bench.run("tcp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![22, 80]);
@@ -126,6 +130,7 @@ fn a_million_answers_without_a_token_become_no_facts() {
             (target, Some(Port::tcp(22)), PortState::Closed),
             (target, Some(Port::tcp(80)), PortState::Closed),
             (target, Some(Port::udp(53)), PortState::Closed),
+            (ip("fd20::10"), None, PortState::Alive),
         ]
     );
     assert!(bench.log.facts.keys().all(|fact| matches!(fact, Fact::Answer { .. })));
@@ -144,13 +149,21 @@ fn real_answers(seed: u64) -> (Bench, Vec<Vec<u8>>) {
         hosts.push((ip(&format!("fd30::{last:x}")), kind));
     }
     let mut bench = Bench::on_link("10.20.1.0/24", hosts, FAIR, seed, CEILINGS, |_| {});
-    for (name, questions) in
-        [("arp", vec![0]), ("ndp", vec![0]), ("icmp", vec![0]), ("icmpv6", vec![0]), ("tcp", vec![22, 80]), ("udp", vec![53])]
-    {
+    for (name, questions) in [
+        ("arp", vec![0]),
+        ("ndp", vec![0]),
+        ("icmp", vec![0]),
+        ("icmpv6", vec![0]),
+        ("tcp", vec![22, 80]),
+        ("udp", vec![53]),
+    ] {
         for prefixes in [["10.20.1.16/28", "10.30.0.0/28"], ["fd20::10/124", "fd30::/124"]] {
             // Resolution is asked on the link alone.
-            let prefixes = if matches!(name, "arp" | "ndp") { &prefixes[..1] } else { &prefixes[..] };
-            bench.run(name, Targets::Addresses(set(prefixes)), |pass| pass.questions = questions.clone());
+            let prefixes =
+                if matches!(name, "arp" | "ndp") { &prefixes[..1] } else { &prefixes[..] };
+            bench.run(name, Targets::Addresses(set(prefixes)), |pass| {
+                pass.questions = questions.clone()
+            });
         }
     }
     let frames = bench.log.frames.clone().unwrap();
@@ -163,6 +176,8 @@ fn told(recogniser: &Recogniser, frame: &[u8]) -> Option<(&'static str, IpAddr, 
     let recognised = recogniser.recognise(V, frame)?;
     match recognised.fact {
         Fact::Answer { ip, port, .. } => Some((recognised.probe, ip, port)),
+        // Who reports an error is what the error says; whom it is about is in the token.
+        Fact::IcmpError(error) => Some((recognised.probe, error.target, error.port)),
         other => panic!("{other:?}"),
     }
 }

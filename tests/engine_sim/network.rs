@@ -340,12 +340,6 @@ impl Network {
         }
     }
 
-    /// What was under way is lost: our process ended.
-    pub fn forget_what_comes(&mut self) {
-        self.coming.clear();
-        self.ring.clear();
-    }
-
     fn lost(&mut self) -> bool {
         if let Some(bursts) = self.weather.bursts {
             let turns = if self.in_burst { bursts.ends } else { bursts.begins };
@@ -763,7 +757,8 @@ impl World for Sim {
     fn ear(&mut self) -> Ear {
         let mut network = self.network.lock().unwrap();
         network.arrive();
-        let fill = network.boxes.ring.map_or(0.0, |ring| network.ring.len() as f32 / ring.frames as f32);
+        let fill =
+            network.boxes.ring.map_or(0.0, |ring| network.ring.len() as f32 / ring.frames as f32);
         let mut dropped = std::mem::take(&mut network.dropped);
         if self.troubles.pop_if(|at| *at <= network.now).is_some() {
             dropped += 1;

@@ -71,7 +71,11 @@ fn times_asked(bench: &Bench) -> BTreeMap<(IpAddr, u16), u32> {
     times
 }
 
-fn expected(whole: &AddressSet, exclude: &AddressSet, questions: &[u16]) -> BTreeSet<(IpAddr, u16)> {
+fn expected(
+    whole: &AddressSet,
+    exclude: &AddressSet,
+    questions: &[u16],
+) -> BTreeSet<(IpAddr, u16)> {
     let asked = members(whole).into_iter().filter(|member| !exclude.contains(*member));
     asked.flat_map(|member| questions.iter().map(move |question| (member, *question))).collect()
 }

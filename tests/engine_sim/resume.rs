@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiebei::scan::{Care, Targets};
-use jiebei::scope::frame::{Body, Frame};
 use jiebei::scope::Ceilings;
+use jiebei::scope::frame::{Body, Frame};
 use proptest::prelude::*;
 
 use crate::bench::*;

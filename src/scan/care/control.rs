@@ -27,7 +27,7 @@ pub struct Member {
     pub probe: &'static str,
     pub target: IpAddr,
     pub question: u16,
-    /// The Ethernet source of its answer.
+    /// Of its next hop.
     pub mac: Mac,
 }
 
