@@ -278,7 +278,7 @@ impl<'p, 'a> Run<'p, 'a> {
         recogniser: &Recogniser,
         world: &mut dyn World,
         watcher: &mut dyn Watcher,
-        ended: RoundEnd,
+        mut ended: RoundEnd,
     ) -> Result<RoundEnd, LinkError> {
         if self.sent_in_round == 0 || matches!(ended, RoundEnd::Silent(_)) {
             return Ok(ended);
@@ -294,8 +294,9 @@ impl<'p, 'a> Run<'p, 'a> {
             if self.nothing_is_open() {
                 return Ok(ended);
             }
+            // What is under way is waited for all the same.
             if ended == RoundEnd::Done && watcher.stopping() {
-                return Ok(RoundEnd::Stopped);
+                ended = RoundEnd::Stopped;
             }
             if now >= end {
                 // A pass is not over before somebody was heard after its last question.
@@ -364,7 +365,8 @@ impl<'p, 'a> Run<'p, 'a> {
             probe: recognised.probe,
             target: *ip,
             question: port.map_or(0, |port| port.number),
-            mac: *mac,
+            // As it was asked: its answer may have come by another way, which need not lead back.
+            mac: self.pass.next_hops.mac_for(*ip).unwrap_or(*mac),
         })
     }
 
