@@ -44,6 +44,12 @@ pub fn mac_of(address: IpAddr) -> Mac {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
 /// xorshift64*: it need only be spread.
 pub struct Dice(pub u64);
 
@@ -182,8 +188,14 @@ impl NeighbourTable {
         }
     }
 
-    /// How long until the packet is handed on; `None` if it never is.
-    fn resolve(&mut self, now: Duration, to: IpAddr, is_there: bool) -> Option<Duration> {
+    /// How long until the packet is handed on; `None` if it never is. `answers` is how soon the address
+    /// answers the router, if anybody is there.
+    fn resolve(
+        &mut self,
+        now: Duration,
+        to: IpAddr,
+        answers: Option<Duration>,
+    ) -> Option<Duration> {
         while let Some((_, address)) = self.incomplete.pop_front_if(|(until, _)| *until <= now) {
             self.entries.remove(&address);
         }
@@ -205,7 +217,7 @@ impl NeighbourTable {
             self.overflows += 1;
             return None;
         }
-        let entry = if is_there {
+        let entry = if answers.is_some() {
             Neighbour::Reachable { used: now }
         } else {
             self.incomplete.push_back((now + GIVEN_UP, to));
@@ -213,7 +225,7 @@ impl NeighbourTable {
         };
         self.entries.insert(to, entry);
         self.fullest = self.fullest.max(self.entries.len());
-        is_there.then_some(ms(1))
+        answers
     }
 }
 
@@ -453,9 +465,13 @@ impl Network {
             return;
         }
         let holds = |prefixes: &[Prefix]| prefixes.iter().any(|prefix| prefix.contains(to));
-        if packet.protocol == TCP && (holds(&self.boxes.proxies) || holds(&self.boxes.tarpits)) {
-            let late = holds(&self.boxes.tarpits);
-            self.answer_any_port(frame.destination, packet, late);
+        if packet.protocol == TCP && holds(&self.boxes.tarpits) {
+            self.hold_in_tarpit(frame.destination, packet);
+            return;
+        }
+        if packet.protocol == TCP && holds(&self.boxes.proxies) {
+            let macs = build::Macs { source: frame.destination, destination: OURS };
+            self.deliver(segment_for(macs, packet, tcp::SYN | tcp::ACK));
             return;
         }
         let Some(host) = self.hosts.get(&to).cloned() else { return };
@@ -522,8 +538,9 @@ impl Network {
         let is_there = self.hosts.contains_key(&to)
             || holds(&self.boxes.proxies)
             || holds(&self.boxes.tarpits);
+        let answers = is_there.then_some(ms(1));
         if let Some(neighbours) = &mut self.boxes.neighbours {
-            let Some(took) = neighbours.resolve(self.now + self.later, to, is_there) else {
+            let Some(took) = neighbours.resolve(self.now + self.later, to, answers) else {
                 return false;
             };
             self.later += took;
@@ -531,13 +548,9 @@ impl Network {
         is_there
     }
 
-    /// A SYN proxy's or a tarpit's SYN-ACK.
-    fn answer_any_port(&mut self, mac: Mac, packet: &Packet<'_>, tarpit: bool) {
+    fn hold_in_tarpit(&mut self, mac: Mac, packet: &Packet<'_>) {
         let macs = build::Macs { source: mac, destination: OURS };
         let answer = segment_for(macs, packet, tcp::SYN | tcp::ACK);
-        if !tarpit {
-            return self.deliver(answer);
-        }
         let (ours, theirs) = packet.ports().unwrap();
         let conversation = Some((packet.destination, theirs, ours));
         let late = ms(self.dice.below(3000));
@@ -624,18 +637,18 @@ impl Network {
             if let Some((conversation, reset)) = reset_for(&coming.frame) {
                 self.wire.push(Left { at, frame: reset.clone(), by_kernel: true });
                 self.resets.insert(conversation);
-                self.into_ring(reset, true);
+                self.keep((reset, true));
             }
-            self.into_ring(coming.frame, false);
+            self.keep((coming.frame, false));
         }
     }
 
-    fn into_ring(&mut self, frame: Vec<u8>, outgoing: bool) {
+    fn keep(&mut self, heard: (Vec<u8>, bool)) {
         if self.boxes.ring.is_some_and(|ring| self.ring.len() >= ring.frames) {
             self.dropped += 1;
             self.dropped_in_all += 1;
         } else {
-            self.ring.push((frame, outgoing));
+            self.ring.push(heard);
         }
     }
 }

@@ -141,7 +141,8 @@ fn kinds() -> Vec<Kind> {
 }
 
 /// A cell: what a probe finds in a kind of network.
-fn row(kind: &Kind, probe: &str, v4: bool) -> String {
+fn row(kind: &Kind, probe: &str, family: Family) -> String {
+    let v4 = family == Family::V4;
     let on_link = matches!(probe, "arp" | "ndp");
     let range = match (on_link, v4) {
         (true, true) => prefix("10.20.64.0/18"),
@@ -233,20 +234,20 @@ fn every_probe_in_every_kind_of_network() {
         "ended"
     );
     for kind in kinds() {
-        for (probe, v4) in [
-            ("arp", true),
-            ("ndp", false),
-            ("icmp", true),
-            ("icmpv6", false),
-            ("tcp", true),
-            ("tcp", false),
-            ("udp", true),
-            ("udp", false),
+        for (probe, family) in [
+            ("arp", Family::V4),
+            ("ndp", Family::V6),
+            ("icmp", Family::V4),
+            ("icmpv6", Family::V6),
+            ("tcp", Family::V4),
+            ("tcp", Family::V6),
+            ("udp", Family::V4),
+            ("udp", Family::V6),
         ] {
             // One /64 is asked 256 unheard addresses a second: the wide rows would take minutes.
-            let takes_long = !v4 && probe != "ndp" && kind.bits > 11;
+            let takes_long = family == Family::V6 && probe != "ndp" && kind.bits > 11;
             if !takes_long && (kind.probes.is_empty() || kind.probes.contains(&probe)) {
-                writeln!(table, "{}", row(&kind, probe, v4)).unwrap();
+                writeln!(table, "{}", row(&kind, probe, family)).unwrap();
             }
         }
     }
