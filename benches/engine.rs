@@ -216,18 +216,7 @@ fn pace(c: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
-    let prefix = |text: &str| text.parse::<Prefix>().expect("a prefix");
-    let rules = Rules {
-        scope: AddressSet::of([prefix("10.0.0.0/8"), prefix("fd00::/16")]),
-        exclude: AddressSet::of([prefix("10.200.0.0/16"), prefix("10.16.255.0/24")]),
-        observe_only: AddressSet::of([prefix("10.201.0.0/16")]),
-        risk: Risk::LINK_WIDE,
-        window: None,
-        canaries: vec![ip("198.51.100.10")],
-        collector: None,
-        vantages: vec![vantage()],
-    };
-    let guard = Guard::new(rules, Timestamp::UNIX_EPOCH);
+    let guard = Guard::new(rules(), Timestamp::UNIX_EPOCH);
     group.bench_function("admit", |b| {
         b.iter(|| {
             let admitted = (0..BATCH)

@@ -93,6 +93,14 @@ struct Schedule {
     seed: u64,
 }
 
+/// Who sent it: what is ours is within the ceilings, what the kernel sends is unless somebody's places were taken before.
+#[derive(Clone, Copy)]
+enum Whose {
+    Ours,
+    Kernels,
+    Unforeseen,
+}
+
 struct World {
     pace: Pace,
     now: Duration,
@@ -107,8 +115,13 @@ struct World {
 
 impl World {
     /// A frame that left: it is within the ceilings.
-    fn left(&mut self, address: IpAddr, allowed: bool) {
+    fn left(&mut self, address: IpAddr, whose: Whose) {
         let (now, ceilings) = (self.now, self.ceilings);
+        let allowed = match whose {
+            Whose::Ours => true,
+            Whose::Kernels => now >= self.muddied,
+            Whose::Unforeseen => false,
+        };
         let all = self.sweep.at(now);
         let own = self.each.entry(address).or_default().at(now);
         if allowed {
@@ -120,9 +133,9 @@ impl World {
         }
     }
 
-    fn asked(&mut self, address: IpAddr, unheard: bool) {
+    fn asked(&mut self, address: IpAddr, unheard: Option<&IpAddr>) {
         let before = self.touched.insert(address, self.now);
-        if unheard && before.is_none_or(|before| before + REMEMBERED < self.now) {
+        if unheard.is_some() && before.is_none_or(|before| before + REMEMBERED < self.now) {
             let new = self.newly.entry(prefix_of(address)).or_default().at(self.now);
             let most = self.ceilings.per_prefix as usize;
             assert!(new <= most, "{new} new in the prefix of {address} at {:?}", self.now);
@@ -174,8 +187,7 @@ fn run(schedule: Schedule) -> Reached {
             }
             world.pace.caused(told, address, Foreseen::Held);
             world.touched.insert(address, now);
-            let clear = now >= world.muddied;
-            world.left(address, clear);
+            world.left(address, Whose::Kernels);
             reached.resets += 1;
         }
         let (ended, on): (Vec<_>, Vec<_>) = going.drain(..).partition(|talk| talk.end <= now);
@@ -183,16 +195,14 @@ fn run(schedule: Schedule) -> Reached {
         for talk in ended {
             // It sends its most when that is worst: at its end.
             if talk.burst + SECOND <= now {
-                (0..talk.places).for_each(|_| world.left(talk.address, now >= world.muddied));
+                (0..talk.places).for_each(|_| world.left(talk.address, Whose::Kernels));
             }
             world.pace.end(told, talk.address, talk.places);
         }
-        for index in 0..going.len() {
-            let (address, places, burst) =
-                (going[index].address, going[index].places, going[index].burst);
-            if burst + SECOND <= now && dice.below(4) == 0 {
-                going[index].burst = now;
-                (0..places).for_each(|_| world.left(address, now >= world.muddied));
+        for talk in &mut going {
+            if talk.burst + SECOND <= now && dice.below(4) == 0 {
+                talk.burst = now;
+                (0..talk.places).for_each(|_| world.left(talk.address, Whose::Kernels));
             }
         }
         if unforeseen > 0 && dice.below(unforeseen) == 0 {
@@ -200,7 +210,7 @@ fn run(schedule: Schedule) -> Reached {
             world.pace.caused(told, address, Foreseen::No);
             world.touched.insert(address, now);
             world.muddied = now + 2 * SECOND;
-            world.left(address, false);
+            world.left(address, Whose::Unforeseen);
         }
         let to = address(dice.below(addresses));
         if talks && dice.below(6) == 0 {
@@ -209,7 +219,7 @@ fn run(schedule: Schedule) -> Reached {
                 world.pace.begin(to, places);
                 let life = Duration::from_micros(dice.below(3_000_000));
                 going.push(Conversation { address: to, places, end: now + life, burst: now });
-                (0..places).for_each(|_| world.left(to, now >= world.muddied));
+                (0..places).for_each(|_| world.left(to, Whose::Kernels));
                 reached.talks += 1;
             }
         }
@@ -235,14 +245,14 @@ fn run(schedule: Schedule) -> Reached {
             }
             world.pace.sent(told, &cost);
             reached.sent += 1;
-            world.asked(to, cost.unheard.is_some());
+            world.asked(to, cost.unheard);
             if steered {
                 world.touched.insert(both[1], now);
                 let own = world.each.entry(both[1]).or_default().at(now);
                 assert!(own <= ceilings.per_target as usize);
             }
             // What nobody foresaw was sent before, so even a frame of ours that follows it is within.
-            world.left(to, true);
+            world.left(to, Whose::Ours);
             if held == 1 && !steered {
                 match dice.below(4) {
                     0 => {}
@@ -260,7 +270,7 @@ fn run(schedule: Schedule) -> Reached {
             {
                 world.pace.caused(told, address, Foreseen::Held);
                 world.touched.insert(address, now);
-                world.left(address, now >= world.muddied);
+                world.left(address, Whose::Kernels);
             }
         }
     }

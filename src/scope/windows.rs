@@ -10,8 +10,8 @@
 //! only what nobody foresaw that fills one.
 //!
 //! **The table.** Open addressing with linear probing. What is searched is an octet of each key's hash, and only where
-//! that agrees the window itself is looked at: the octets of a million addresses lie in a core's cache, their windows do not, and who
-//! waits for memory at every frame sends four million a second and no more. Places are given by the high bits of the hash
+//! that agrees the window itself is looked at: the octets of a million addresses lie in a core's cache, their windows do not, and
+//! each look at one takes as long as a hundred nanoseconds and more. Places are given by the high bits of the hash
 //! times the length, which keeps their order when the length changes: growing and clearing go through
 //! the arrays from front to back and never jump. When three quarters are taken, what was silent for longer than window and holding
 //! time is cleared out. The key of the hash is drawn for each table, so no set of addresses is slow for everybody.
@@ -279,7 +279,7 @@ impl<K: Key, C: Counts> Table<K, C> {
         let (low, high) = key.numbers();
         let hash = self.seed.of(low, high);
         // Its upper half as a fraction of the length: below 2^32 places the product fits.
-        let home = ((hash >> 32) * self.length() as u64 >> 32) as usize;
+        let home = (((hash >> 32) * self.length() as u64) >> 32) as usize;
         (home, (hash as u8).max(NOBODY + 1))
     }
 
@@ -374,32 +374,33 @@ impl<K: Key, C: Counts> Table<K, C> {
         Found::Crowded
     }
 
-    /// Clears out what is past, in place, and grows by a third where that leaves more than 0.6 of it.
+    /// Clears out what is past: in place, or into a table longer by a third where that leaves more than 0.6 of it.
     fn make_room(&mut self, tick: u32, crowd: Crowd) {
+        let length = self.length();
+        let all = self.slots.iter().zip(&self.tags);
+        let staying = all.filter(|(slot, tag)| **tag != NOBODY && !slot.is_past(tick)).count();
         self.used = 0;
         self.last = Remembered::NOTHING;
         self.cleared = tick;
-        for place in 0..self.slots.len() {
-            let (Some(slot), Some(tag)) =
-                (self.slots.get(place).copied(), self.tags.get_mut(place))
-            else {
-                break;
-            };
-            if std::mem::replace(tag, NOBODY) != NOBODY && !slot.is_past(tick) {
-                self.put(slot);
+        if staying * 5 <= length * 3 && crowd == Crowd::Even {
+            for place in 0..self.slots.len() {
+                let slot = self.slots.get(place).copied();
+                let (Some(slot), Some(tag)) = (slot, self.tags.get_mut(place)) else { break };
+                if std::mem::replace(tag, NOBODY) != NOBODY && !slot.is_past(tick) {
+                    // Not behind where it stood: that is free now.
+                    self.put(slot);
+                }
             }
-        }
-        let length = self.length();
-        if self.used * 5 <= length * 3 && crowd == Crowd::Even {
             return;
         }
         let slots = std::mem::take(&mut self.slots);
         let tags = std::mem::take(&mut self.tags);
-        self.used = 0;
         self.reserve(length + length / 3);
         // In the order of the hash, as they stood: from front to back here too. Nobody is pushed further than before.
-        for (slot, _) in slots.into_iter().zip(tags).filter(|(_, tag)| *tag != NOBODY) {
-            self.put(slot);
+        for (slot, tag) in slots.into_iter().zip(tags) {
+            if tag != NOBODY && !slot.is_past(tick) {
+                self.put(slot);
+            }
         }
     }
 
