@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::net::Prefix;
 use crate::result::v1::Severity;
 use crate::scan::Shard;
+use crate::scope::UNLIMITED;
 use crate::sweep::profile::Method;
 use crate::texts::{Language, Texts};
 
@@ -81,12 +82,18 @@ pub struct SweepArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
     #[arg(long, value_name = "PPS|max")]
     pub rate: Option<RateArgument>,
     #[arg(long, value_name = "PPS|max")]
     pub per_target: Option<RateArgument>,
+    #[arg(long, value_name = "N|max")]
+    pub per_prefix: Option<RateArgument>,
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    #[arg(long, value_name = "TEXT")]
+    pub seed: Option<String>,
     #[arg(long, value_name = "PORTS")]
     pub tcp_ports: Option<String>,
     #[arg(long, value_name = "PORTS")]
@@ -117,14 +124,18 @@ pub struct ScanArguments {
     pub rate: Option<RateArgument>,
     #[arg(long, value_name = "PPS|max")]
     pub per_target: Option<RateArgument>,
+    #[arg(long, value_name = "N|max")]
+    pub per_prefix: Option<RateArgument>,
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub rounds: u8,
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
     #[arg(long, value_name = "TEXT")]
     pub seed: Option<String>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
+    #[arg(long)]
+    pub no_reset: bool,
     #[arg(long)]
     pub all: bool,
     #[arg(long)]
@@ -149,7 +160,7 @@ impl RateArgument {
     pub fn number(self) -> u32 {
         match self {
             RateArgument::PerSecond(rate) => rate,
-            RateArgument::Max => u32::MAX,
+            RateArgument::Max => UNLIMITED,
         }
     }
 }
@@ -193,7 +204,7 @@ pub struct WatchArguments {
     pub format: Option<OutputFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
-    #[arg(long, value_name = "ring|pnet")]
+    #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
 }
 

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 
 use super::args::{RateArgument, ScanArguments, ScanFormat};
 use super::progress::{TerminalReporter, stop_on_signals};
-use super::sweep::{adjusted, fault_of_orders, fault_of_sweep, fault_of_vantage};
+use super::sweep::{adjusted, fault_of_orders, fault_of_sweep, fault_of_vantage, per_prefix};
 use super::{Conduct, Exit, Failure, profile as profiles};
 use crate::net::{AddressSet, Prefix};
 use crate::observe::{Foreign, PortState};
 use crate::scan::{Shard, SweepKey};
-use crate::scope::{Ceilings, Risk, Rules};
+use crate::scope::{Ceilings, Risk, Rules, UNLIMITED};
 use crate::sweep::profile::{Method, PortList, Profile, Ranking};
-use crate::sweep::question::{self, Found, Question, Tally};
+use crate::sweep::question::{self, Found, Question, Resets, Tally};
 use crate::sweep::{End, Machine, may_begin, vantage};
 
 /// A list of a million addresses has some fifteen megabytes.
@@ -36,6 +36,7 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         &arguments.exclude,
         number(arguments.rate),
         number(arguments.per_target),
+        per_prefix(arguments.rate, arguments.per_prefix),
     )?;
     let trust = profiles::trusted(conduct, arguments.trust.as_deref())?;
     let signature = profiles::signature_state(conduct, &profile, arguments.trust.as_deref())?;
@@ -71,10 +72,15 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         ports,
         targets: of_family(&targets, arguments.method),
         rounds: arguments.rounds.clamp(1, MOST_ROUNDS),
-        ceilings: profile.rate.into(),
+        ceilings: Ceilings {
+            packets_per_second: profile.rate.packets_per_second,
+            per_target: profile.rate.per_target,
+            per_prefix: profile.rate.per_prefix,
+        },
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
         seed: arguments.seed.as_deref().map(SweepKey::of_text),
         io: arguments.io,
+        resets: if arguments.no_reset { Resets::HeldBack } else { Resets::Sent },
     };
     if arguments.dry_run {
         return dry_run(conduct, &question);
@@ -205,14 +211,17 @@ fn dry_run(conduct: &Conduct, question: &Question) -> Result<Exit, Failure> {
 }
 
 fn shown_ceilings(ceilings: Ceilings) -> String {
-    let shown = |rate: u32| if rate == u32::MAX { "max".to_owned() } else { format!("{rate}/s") };
-    format!("{}, {}", shown(ceilings.packets_per_second), shown(ceilings.per_target))
+    let shown = |rate: u32| if rate == UNLIMITED { "max".to_owned() } else { format!("{rate}/s") };
+    let Ceilings { packets_per_second, per_target, per_prefix } = ceilings;
+    [packets_per_second, per_target, per_prefix].map(shown).join(", ")
 }
 
 fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: &End) -> Exit {
     for (interface, io, why) in &tally.io {
-        let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        tracing::info!(interface, %io, "frames go by {io}{why}");
+        tracing::info!(interface, %io, "frames go by {io}");
+        for why in why {
+            conduct.tell(&conduct.say("sweep-notice-io-fallback", &[("what", why.clone().into())]));
+        }
     }
     for (trouble, slowed) in &tally.slowed {
         let text = format!("{} × ≥ {}/s", slowed.times, slowed.lowest);

@@ -20,9 +20,11 @@ use crate::observe::{Log, VantageId};
 use crate::registry::{self, Loaded, Registry};
 use crate::result::evidence::Frames;
 use crate::result::v1;
+use crate::scan::Shard;
 use crate::sweep::plan::Plan;
 use crate::sweep::profile::{PortList, Profile, Ranking, SecretRef};
 use crate::sweep::record::{Record, RecordError};
+use crate::sweep::share::Part;
 use crate::sweep::{
     self, Case, EgressOrders, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock,
     vantage,
@@ -53,6 +55,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
         registry_source: loaded.as_ref().map(source_of),
         unit: arguments.unit.clone(),
         io: arguments.io,
+        part: part(conduct, arguments.shard, arguments.seed.as_deref())?,
         out: out_folder(&arguments, started_at),
         record: arguments.record.clone(),
         resume: arguments.resume,
@@ -144,6 +147,19 @@ fn as_json(loaded: &Loaded) -> Option<Vec<u8>> {
     std::fs::read(&path).ok()
 }
 
+/// The part of the scope that this sweep asks; a shard says nothing without a seed that all of them share.
+fn part(
+    conduct: &Conduct,
+    shard: Option<Shard>,
+    seed: Option<&str>,
+) -> Result<Option<Part>, Failure> {
+    match (shard, seed) {
+        (None | Some(Shard::WHOLE), _) => Ok(None),
+        (Some(_), None) => Err(Failure::usage(conduct.say("cli-shard-without-seed", &[]))),
+        (Some(shard), Some(seed)) => Ok(Some(Part { shard, seed: seed.to_owned() })),
+    }
+}
+
 /// A profile with the flags that `sweep` and `scan` have in common.
 pub fn adjusted(
     conduct: &Conduct,
@@ -152,6 +168,7 @@ pub fn adjusted(
     exclude: &[Prefix],
     rate: Option<u32>,
     per_target: Option<u32>,
+    per_prefix: Option<u32>,
 ) -> Result<Profile, Failure> {
     let mut profile = match name {
         Some(name) => profiles::load(conduct, name)?,
@@ -172,7 +189,15 @@ pub fn adjusted(
     if let Some(rate) = per_target {
         profile.rate.per_target = rate;
     }
+    if let Some(rate) = per_prefix {
+        profile.rate.per_prefix = rate;
+    }
     Ok(profile)
+}
+
+/// Who asks for no ceiling in a lab wants none for prefixes either, unless one is named.
+pub fn per_prefix(rate: Option<RateArgument>, named: Option<RateArgument>) -> Option<u32> {
+    named.or(rate.filter(|rate| *rate == RateArgument::Max)).map(RateArgument::number)
 }
 
 fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Failure> {
@@ -183,6 +208,7 @@ fn profile(conduct: &Conduct, arguments: &SweepArguments) -> Result<Profile, Fai
         &arguments.exclude,
         arguments.rate.map(RateArgument::number),
         arguments.per_target.map(RateArgument::number),
+        per_prefix(arguments.rate, arguments.per_prefix),
     )?;
     let ports = |flag: &str, text: &str, ranking| {
         PortList::read(text, ranking).map_err(|fault| {

@@ -17,7 +17,7 @@ pub struct Attachment {
 /// A destination, a source and a type.
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
-const ETHERTYPE_VLAN: [u8; 2] = [0x81, 0x00];
+pub const ETHERTYPE_VLAN: [u8; 2] = [0x81, 0x00];
 
 /// The kernel tells of carriers once a second at most (net/core/link_watch.c).
 const SETTLING: Duration = Duration::from_millis(1200);
@@ -50,6 +50,11 @@ impl Attachment {
     /// The longest frame that fits: a VLAN tag does not count against the MTU.
     pub fn most(&self) -> usize {
         (self.interface.mtu as usize).saturating_add(ETHERNET_HEADER + VLAN_TAG)
+    }
+
+    /// The longest frame at this MTU, now.
+    pub fn most_at(mtu: u32, tagged: bool) -> usize {
+        (mtu as usize).saturating_add(ETHERNET_HEADER + if tagged { VLAN_TAG } else { 0 })
     }
 
     /// Refuses a frame that the kernel would refuse.

@@ -1,16 +1,69 @@
-//! Frames that wait to be sent, and the patience with a device whose queue is full.
+//! Frames out by `sendmmsg`, past the queueing discipline; and what its batch has in common with libpnet's:
+//! frames that wait to be sent, and the patience with a device whose queue is full.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::LinkError;
-use super::sys::packet::BATCH;
+use super::attachment::Attachment;
+use super::sys::packet::{BATCH, Hear, PacketSocket};
+use super::{LinkError, SEND_PATIENCE, Transmit};
+
+pub const SEND_BUFFER: u32 = 4 << 20;
 
 /// How often a full device is asked again, each time after twice as long: 20 µs to 40 ms, 82 ms in
 /// all. At a gigabit a full queue of a thousand frames empties in 12 ms.
-const ATTEMPTS: u32 = 12;
-const FIRST_PAUSE: Duration = Duration::from_micros(20);
+pub const ATTEMPTS: u32 = 12;
+pub const FIRST_PAUSE: Duration = Duration::from_micros(20);
+
+pub fn open(interface: &str) -> Result<Box<dyn Transmit>, LinkError> {
+    let attachment = Attachment::find(interface)?;
+    let fail = |what| move |error| LinkError::of(interface, what, error);
+    let socket = PacketSocket::open().map_err(fail("open a packet socket"))?;
+    socket.bypass_queueing().map_err(fail("set PACKET_QDISC_BYPASS"))?;
+    socket.set_send_buffer(SEND_BUFFER).map_err(fail("size the send buffer"))?;
+    socket.set_send_patience(SEND_PATIENCE).map_err(fail("set the send timeout"))?;
+    socket.bind(attachment.index(), Hear::Nothing).map_err(fail("bind"))?;
+    let batch = Batch::for_frames_up_to(attachment.most());
+    Ok(Box::new(BatchTransmit { attachment, socket, batch }))
+}
+
+struct BatchTransmit {
+    attachment: Attachment,
+    socket: PacketSocket,
+    batch: Batch,
+}
+
+impl BatchTransmit {
+    fn send(&mut self) -> Result<(), LinkError> {
+        let (socket, attachment) = (&self.socket, &self.attachment);
+        self.batch.send(
+            attachment.name(),
+            |batch| socket.send(batch.waiting()),
+            |error| attachment.explain(socket, "send", error),
+        )
+    }
+}
+
+impl Transmit for BatchTransmit {
+    fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError> {
+        self.attachment.admit(frame)?;
+        if self.batch.is_full() {
+            self.send()?;
+        }
+        self.batch.push(frame);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<usize, LinkError> {
+        self.send()?;
+        Ok(self.batch.take_sent())
+    }
+
+    fn interface(&self) -> &str {
+        self.attachment.name()
+    }
+}
 
 /// As many frames as go to the kernel in one call, in one piece of memory.
 pub struct Batch {
@@ -120,7 +173,7 @@ impl Batch {
 }
 
 /// The device's queue or the socket's buffer is full, which passes.
-fn is_congestion(error: &io::Error) -> bool {
+pub fn is_congestion(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS)
         || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

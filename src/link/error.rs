@@ -14,6 +14,12 @@ pub enum LinkError {
     Down { interface: String },
     #[error("the interface {interface} is gone")]
     Gone { interface: String },
+    /// The interface is not any more what the sweep began with: an address that frames go out from is not its
+    /// own, and may be somebody else's by now.
+    #[error("{interface} changed: {what} is not there any more")]
+    Changed { interface: String, what: String },
+    #[error("{interface} has no carrier")]
+    NoCarrier { interface: String },
     #[error("{interface}: no right to {what} (CAP_NET_RAW is needed)")]
     Denied { interface: String, what: &'static str },
     #[error("{interface} carries no Ethernet frames (hardware type {hardware})")]
@@ -43,6 +49,12 @@ impl LinkError {
 
     /// Whether the interface, not the program, ended the link: keep what there is and stop.
     pub fn is_lost(&self) -> bool {
-        matches!(self, LinkError::Down { .. } | LinkError::Gone { .. })
+        matches!(
+            self,
+            LinkError::Down { .. }
+                | LinkError::Gone { .. }
+                | LinkError::Changed { .. }
+                | LinkError::NoCarrier { .. }
+        )
     }
 }

@@ -1,9 +1,13 @@
 //! Frames in and out: packet rings, capture files, interfaces and routes by netlink.
 //!
-//! Two ways to the wire stand side by side under [`Io`]: packet sockets of our own (a TPACKET_V3
-//! ring in, batches past the queueing discipline out) and libpnet's datalink channel. Both hand
-//! frames over the same two traits, so nothing above this room knows which one runs. What only
-//! listens holds a [`Receive`] from [`open_receive`]: for it no sending half exists.
+//! Several means of sending stand side by side under [`Io`]: AF_XDP in copy mode, `sendmmsg`, a transmit ring,
+//! libpnet's datalink channel. Frames come in by a TPACKET_V3 ring, or by libpnet. All hand frames over the
+//! same two traits, so nothing above this room knows which one runs. What only listens holds a
+//! [`Receive`] from [`open_receive`]: for it no sending half exists.
+//!
+//! AF_XDP is the fastest because least stands between a frame and the driver; what a frame costs is then the
+//! kernel's own work, and a thread of the link does that beside the engine's. No BPF program is loaded, no queue of a card is
+//! taken from the kernel: see [`Io::Xdp`].
 //!
 //! Frames that leave by a [`Transmit`] are not heard by the [`Receive`] of the same link (nor, by
 //! the ring, by any local tap): who keeps a record copies them on the sending path. Frames of our
@@ -17,12 +21,16 @@ mod filter;
 pub mod interfaces;
 pub mod listener;
 mod netlink;
+pub mod owned_table;
 #[cfg(feature = "pnet-io")]
 mod portable;
 pub mod privilege;
 mod ring;
 mod sharing;
+mod slots;
+pub mod standing;
 pub mod sys;
+mod xdp;
 
 use std::fmt;
 use std::io;
@@ -34,7 +42,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use error::LinkError;
-pub use filter::Filter;
+pub use filter::{Answers, Filter};
 pub use sharing::{SETTLING, Sharing};
 
 /// Segments that a TCP connection of the kernel's sent so far: its SYN, data, acknowledgements and
@@ -46,23 +54,35 @@ pub fn segments_sent(connection: impl AsFd) -> io::Result<u32> {
 /// By which means frames go in and out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Io {
-    /// Packet sockets of our own: a TPACKET_V3 ring in, `sendmmsg` with PACKET_QDISC_BYPASS out.
+    /// AF_XDP in copy mode out, a TPACKET_V3 ring in.
+    ///
+    /// Copy mode and sending alone: a zero-copy bind needs a BPF program on the card for what comes in and takes
+    /// a queue of it from everybody else on the machine; a sweep is never that fast.
+    Xdp,
+    /// A TPACKET_V2 ring out with PACKET_QDISC_BYPASS, a TPACKET_V3 ring in.
     Ring,
+    /// `sendmmsg` with PACKET_QDISC_BYPASS out, a TPACKET_V3 ring in.
+    Batch,
     /// libpnet's datalink channel: one system call a frame and no VLAN tags, but less asked of the
     /// kernel.
     Pnet,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("not a way to send and receive frames: {0:?}; there are ring and pnet")]
+#[error("not a way to send and receive frames: {0:?}; there are xdp, ring, batch and pnet")]
 pub struct BadIo(pub String);
 
 impl Io {
-    pub const ALL: [Io; 2] = [Io::Ring, Io::Pnet];
+    pub const ALL: [Io; 4] = [Io::Xdp, Io::Ring, Io::Batch, Io::Pnet];
+
+    /// From the fastest on, as measured: `docs/decisions/060-afxdp-copy.md`.
+    const BY_SPEED: [Io; 4] = [Io::Xdp, Io::Batch, Io::Ring, Io::Pnet];
 
     pub const fn word(self) -> &'static str {
         match self {
+            Io::Xdp => "xdp",
             Io::Ring => "ring",
+            Io::Batch => "batch",
             Io::Pnet => "pnet",
         }
     }
@@ -70,7 +90,7 @@ impl Io {
     /// Whether 802.1Q tags are seen. Where not, frames behind a trunk look untagged, and a sweep or
     /// a watch by it has to say so.
     pub const fn keeps_vlan_tags(self) -> bool {
-        matches!(self, Io::Ring)
+        !matches!(self, Io::Pnet)
     }
 }
 
@@ -119,6 +139,12 @@ pub trait Receive: Send {
     /// Frames that the kernel threw away since the link was opened because we were too slow.
     fn dropped(&mut self) -> Result<u64, LinkError>;
 
+    /// How full the kernel's buffer is, from 0 to 1: blocks that wait to be read. Costs no system
+    /// call. Where it cannot be told, as with [`Io::Pnet`], it is 0.
+    fn fill(&self) -> f64 {
+        0.0
+    }
+
     /// What to poll to wait for several links together; see [`wait_any`].
     fn fd(&self) -> BorrowedFd<'_>;
 
@@ -139,10 +165,28 @@ pub trait Transmit: Send {
 
     /// Sends what is queued. Says how many frames the kernel took since the last `flush`.
     ///
+    /// By [`Io::Xdp`] many frames go out beside what the caller does next: they are counted, and an
+    /// error of theirs is told, by a later call.
+    ///
     /// On [`LinkError::Congested`] the rest stays queued for the next `flush`.
     fn flush(&mut self) -> Result<usize, LinkError>;
 
+    /// As `flush`, and waits until the kernel took everything, or patience runs out, which is congestion.
+    fn settle(&mut self, patience: Duration) -> Result<usize, LinkError> {
+        let _ = patience;
+        self.flush()
+    }
+
     fn interface(&self) -> &str;
+}
+
+/// Whether a link hears what our own kernel sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing {
+    /// It does, marked by [`Captured::outgoing`].
+    Heard,
+    /// The kernel is told not to hand such frames to us at all.
+    Ignored,
 }
 
 /// How a link is opened.
@@ -150,6 +194,7 @@ pub trait Transmit: Send {
 pub struct Options {
     /// What the kernel lets through to us.
     pub filter: Filter,
+    pub outgoing: Outgoing,
     /// Hear frames for other stations too: the port may be a mirror.
     pub promiscuous: bool,
     /// The most octets kept of a frame.
@@ -166,6 +211,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             filter: Filter::Everything,
+            outgoing: Outgoing::Heard,
             promiscuous: true,
             snap: WHOLE_PACKET,
             ring: 16 << 20,
@@ -176,13 +222,22 @@ impl Default for Options {
 /// An Ethernet header with a tag, and the longest IP packet.
 const WHOLE_PACKET: u32 = 18 + 65_535;
 
+/// How long one call may wait for room on the way out; then it counts as congestion.
+const SEND_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Both halves of a link.
 pub type Halves = (Box<dyn Transmit>, Box<dyn Receive>);
 
 /// Opens both halves on an interface that is up.
 pub fn open(interface: &str, io: Io, options: &Options) -> Result<Halves, LinkError> {
+    let with_ring = |transmit: fn(&str) -> Result<Box<dyn Transmit>, LinkError>| {
+        let receive = ring::open_receive(interface, options)?;
+        Ok((transmit(interface)?, receive))
+    };
     match io {
-        Io::Ring => ring::open(interface, options),
+        Io::Xdp => with_ring(xdp::open),
+        Io::Ring => with_ring(slots::open),
+        Io::Batch => with_ring(batch::open),
         #[cfg(feature = "pnet-io")]
         Io::Pnet => portable::open(interface, options),
         #[cfg(not(feature = "pnet-io"))]
@@ -197,7 +252,7 @@ pub fn open_receive(
     options: &Options,
 ) -> Result<Box<dyn Receive>, LinkError> {
     match io {
-        Io::Ring => ring::open_receive(interface, options),
+        Io::Xdp | Io::Ring | Io::Batch => ring::open_receive(interface, options),
         #[cfg(feature = "pnet-io")]
         Io::Pnet => portable::open_receive(interface, options),
         #[cfg(not(feature = "pnet-io"))]
@@ -205,21 +260,38 @@ pub fn open_receive(
     }
 }
 
-/// Opens by the ring, or else by libpnet. The third part says why it is not the ring: it belongs in
-/// the sweep's notices.
+/// A means that was not to be had, and why: it belongs in the sweep's notices.
+#[derive(Debug)]
+pub struct NotTaken {
+    pub io: Io,
+    pub why: LinkError,
+}
+
+/// Opens by the fastest means that the kernel grants. The third part says why it is none of the faster ones.
 ///
-/// An interface that is absent, down or denied is so for both ways, and is an error at once.
+/// An interface that is absent, down or denied is so for all, and is an error at once; only AF_XDP
+/// may be denied alone, by a security module.
 pub fn open_or_fall_back(
     interface: &str,
     options: &Options,
-) -> Result<(Halves, Io, Option<LinkError>), LinkError> {
-    match open(interface, Io::Ring, options) {
-        Ok(halves) => Ok((halves, Io::Ring, None)),
-        Err(why @ LinkError::System { .. }) => {
-            Ok((open(interface, Io::Pnet, options)?, Io::Pnet, Some(why)))
+) -> Result<(Halves, Io, Vec<NotTaken>), LinkError> {
+    let mut passed = Vec::new();
+    for io in Io::BY_SPEED {
+        match open(interface, io, options) {
+            Ok(halves) => return Ok((halves, io, passed)),
+            Err(why @ LinkError::System { .. }) => passed.push(NotTaken { io, why }),
+            Err(why @ LinkError::Denied { .. }) if io == Io::Xdp => {
+                passed.push(NotTaken { io, why });
+            }
+            // Left out of the build: the last of those that were tried tells more.
+            Err(why @ LinkError::NotBuilt { .. }) => {
+                return Err(passed.pop().map_or(why, |last| last.why));
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
+    let last = passed.pop().map(|last| last.why);
+    Err(last.unwrap_or_else(|| LinkError::NoInterface { interface: interface.to_owned() }))
 }
 
 /// Waits until one of the links has frames or an error, or patience runs out, or a signal comes.

@@ -16,10 +16,9 @@ use pnet::util::MacAddr;
 use super::attachment::Attachment;
 use super::batch::Batch;
 use super::capture::MAX_FRAME;
-use super::ring::SEND_PATIENCE;
 use super::sys::packet::PacketSocket;
 use super::sys::poll;
-use super::{Captured, Halves, LinkError, Options, Receive, Transmit};
+use super::{Captured, Halves, LinkError, Options, Outgoing, Receive, SEND_PATIENCE, Transmit};
 
 /// The most frames handed out by one call, so that a flood does not hold us.
 const ROUND: usize = 4096;
@@ -53,6 +52,10 @@ fn channel(
     let socket = PacketSocket::open().map_err(fail("open a packet socket"))?;
     // Frames come whole and are cut here: else their length on the wire would be lost.
     socket.attach(&options.filter.program(MAX_FRAME)).map_err(fail("attach the filter"))?;
+    let silent = options.outgoing == Outgoing::Ignored;
+    if silent {
+        let _ = socket.ignore_outgoing();
+    }
     let buffer = options.ring.try_into().unwrap_or(u32::MAX);
     socket.set_receive_buffer(buffer).map_err(fail("size the receive buffer"))?;
     let lent = socket.another().map_err(fail("double the socket"))?.into_fd();
@@ -87,6 +90,7 @@ fn channel(
         socket,
         receiver,
         snap: options.snap,
+        silent,
         dropped: 0,
         ended: None,
         gone: false,
@@ -147,6 +151,8 @@ struct PnetReceive {
     socket: PacketSocket,
     receiver: Box<dyn DataLinkReceiver>,
     snap: u32,
+    /// What our own kernel sends is left out.
+    silent: bool,
     dropped: u64,
     /// The end of the link, kept back until the frames before it are handed out.
     ended: Option<LinkError>,
@@ -174,12 +180,16 @@ impl Receive for PnetReceive {
         for count in 0..ROUND {
             match self.receiver.next() {
                 Ok(frame) => {
+                    let outgoing = own.is_some_and(|own| frame.get(6..12) == Some(&own));
+                    if self.silent && outgoing {
+                        continue;
+                    }
                     let kept = frame.get(..self.snap as usize).unwrap_or(frame);
                     take(Captured {
                         at: Timestamp::now(),
                         bytes: kept,
                         length: frame.len() as u32,
-                        outgoing: own.is_some_and(|own| frame.get(6..12) == Some(&own)),
+                        outgoing,
                     });
                 }
                 Err(error) => {

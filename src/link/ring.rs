@@ -1,4 +1,4 @@
-//! Packet sockets of our own: a TPACKET_V3 ring in, batches out.
+//! Frames in by a packet socket of our own with a TPACKET_V3 ring.
 //!
 //! The kernel lays frames one behind the other into blocks and hands over a block when it is full
 //! or [`RETIRE`] has passed: no system call a frame, and none at all while we are behind. We read
@@ -14,11 +14,10 @@ use jiff::Timestamp;
 use libc::{sockaddr_ll, tpacket_block_desc, tpacket_hdr_v1, tpacket_hdr_variant1, tpacket3_hdr};
 
 use super::attachment::Attachment;
-use super::batch::Batch;
 use super::sys::packet::{Hear, PacketSocket};
 use super::sys::poll;
 use super::sys::ring::{Ring, Shape};
-use super::{Captured, Halves, LinkError, Options, Receive, Transmit};
+use super::{Captured, LinkError, Options, Outgoing, Receive};
 
 /// After how many milliseconds a block goes over that is not full: what an answer may wait at most
 /// before we see it, and shorter than any round trip that is worth pacing by.
@@ -31,23 +30,6 @@ const MOST_BLOCK: u32 = 1 << 20;
 /// A block's descriptor and a frame's header with its address, rounded up.
 const BLOCK_OVERHEAD: u32 = 256;
 
-const SEND_BUFFER: u32 = 4 << 20;
-/// How long one call may wait for room in the send buffer; then it counts as congestion.
-pub(super) const SEND_PATIENCE: Duration = Duration::from_millis(100);
-
-pub(super) fn open(interface: &str, options: &Options) -> Result<Halves, LinkError> {
-    let receive = open_receive(interface, options)?;
-    let attachment = Attachment::find(interface)?;
-    let fail = |what| move |error| LinkError::of(interface, what, error);
-    let socket = PacketSocket::open().map_err(fail("open a packet socket"))?;
-    socket.bypass_queueing().map_err(fail("set PACKET_QDISC_BYPASS"))?;
-    socket.set_send_buffer(SEND_BUFFER).map_err(fail("size the send buffer"))?;
-    socket.set_send_patience(SEND_PATIENCE).map_err(fail("set the send timeout"))?;
-    socket.bind(attachment.index(), Hear::Nothing).map_err(fail("bind"))?;
-    let batch = Batch::for_frames_up_to(attachment.most());
-    Ok((Box::new(BatchTransmit { attachment, socket, batch }), receive))
-}
-
 pub(super) fn open_receive(
     interface: &str,
     options: &Options,
@@ -56,6 +38,11 @@ pub(super) fn open_receive(
     let fail = |what| move |error| LinkError::of(interface, what, error);
     let socket = PacketSocket::open().map_err(fail("open a packet socket"))?;
     socket.attach(&options.filter.program(options.snap)).map_err(fail("attach the filter"))?;
+    // Where the kernel does not know the option, its own frames are left out at the reading.
+    let silent = options.outgoing == Outgoing::Ignored;
+    if silent {
+        let _ = socket.ignore_outgoing();
+    }
     if options.promiscuous {
         socket.join_promiscuous(attachment.index()).map_err(fail("listen promiscuously"))?;
     }
@@ -76,6 +63,7 @@ pub(super) fn open_receive(
         attachment,
         ring,
         blocks,
+        silent,
         dropped: 0,
         tagged: Vec::new(),
         ended: None,
@@ -83,47 +71,12 @@ pub(super) fn open_receive(
     }))
 }
 
-struct BatchTransmit {
-    attachment: Attachment,
-    socket: PacketSocket,
-    batch: Batch,
-}
-
-impl BatchTransmit {
-    fn send(&mut self) -> Result<(), LinkError> {
-        let (socket, attachment) = (&self.socket, &self.attachment);
-        self.batch.send(
-            attachment.name(),
-            |batch| socket.send(batch.waiting()),
-            |error| attachment.explain(socket, "send", error),
-        )
-    }
-}
-
-impl Transmit for BatchTransmit {
-    fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError> {
-        self.attachment.admit(frame)?;
-        if self.batch.is_full() {
-            self.send()?;
-        }
-        self.batch.push(frame);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<usize, LinkError> {
-        self.send()?;
-        Ok(self.batch.take_sent())
-    }
-
-    fn interface(&self) -> &str {
-        self.attachment.name()
-    }
-}
-
 struct RingReceive {
     attachment: Attachment,
     ring: Ring,
     blocks: u32,
+    /// What our own kernel sends is left out.
+    silent: bool,
     dropped: u64,
     /// A frame with its VLAN tag put back.
     tagged: Vec<u8>,
@@ -139,6 +92,9 @@ impl RingReceive {
         for _ in 0..self.blocks {
             let Some(block) = self.ring.next() else { break };
             for frame in Frames::of(block.bytes()) {
+                if self.silent && frame.outgoing {
+                    continue;
+                }
                 take(frame.captured(&mut self.tagged));
                 count += 1;
             }
@@ -188,6 +144,10 @@ impl Receive for RingReceive {
             .map_err(|error| LinkError::of(self.attachment.name(), "ask for drops", error))?;
         self.dropped = self.dropped.saturating_add(statistics.drops.into());
         Ok(self.dropped)
+    }
+
+    fn fill(&self) -> f64 {
+        f64::from(self.ring.filled()) / f64::from(self.blocks)
     }
 
     fn fd(&self) -> BorrowedFd<'_> {

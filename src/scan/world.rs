@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::care::Ear;
+use crate::link::standing::Standing;
 use crate::link::{LinkError, Receive, Sharing, wait_any};
 use crate::observe::VantageId;
 use crate::scope::Fence;
@@ -52,6 +53,7 @@ pub struct LiveWorld {
     started: Instant,
     /// Drops that were told already.
     told: u64,
+    standings: Vec<Standing>,
     /// None where nobody shares the ceilings.
     sharing: Option<Sharing>,
 }
@@ -63,7 +65,13 @@ impl LiveWorld {
         receivers: Vec<(VantageId, Box<dyn Receive>)>,
         started: Instant,
     ) -> LiveWorld {
-        LiveWorld { fence, receivers, started, sharing: None, told: 0 }
+        let standings = Vec::new();
+        LiveWorld { fence, receivers, started, told: 0, standings, sharing: None }
+    }
+
+    /// From now on these are verified about once a second: what they are no longer stops the sweep.
+    pub fn watch_over(&mut self, standings: Vec<Standing>) {
+        self.standings = standings;
     }
 
     /// Divides the fence's ceilings among the sweeps of these interfaces, from now on.
@@ -105,7 +113,8 @@ impl World for LiveWorld {
         let dropped = dropped.fold(0u64, u64::saturating_add);
         let fresh = dropped.saturating_sub(self.told);
         self.told = self.told.max(dropped);
-        Ear { dropped: fresh, fill: 0.0 }
+        let fill = self.receivers.iter().map(|(_, link)| link.fill()).fold(0.0, f64::max);
+        Ear { dropped: fresh, fill: fill as f32 }
     }
 
     fn receive(
@@ -113,7 +122,11 @@ impl World for LiveWorld {
         patience: Duration,
         take: &mut dyn FnMut(&mut Fence, Heard<'_>),
     ) -> Result<usize, LinkError> {
-        let LiveWorld { fence, receivers, started, .. } = self;
+        let LiveWorld { fence, receivers, started, standings, .. } = self;
+        if !standings.is_empty() {
+            let now = started.elapsed();
+            standings.iter_mut().try_for_each(|standing| standing.verify(now))?;
+        }
         let mut patience = patience;
         if receivers.len() > 1 {
             let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();

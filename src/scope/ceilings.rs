@@ -37,6 +37,10 @@
 //! and more when the last second showed more. It also takes up that frames do not arrive as evenly as
 //! they were sent.
 //!
+//! Only what our frames can have brought about is counted: no more resets than SYNs, no more other frames than
+//! [`OWED_FOR_EACH`] for each of ours, of the last seconds. Somebody who floods us with forged SYN-ACKs or ARP
+//! requests makes our kernel answer, and is not to starve the sweep by it.
+//!
 //! **Several sweeps on one interface** take an equal part each ([`Pace::share`]). What was sent before counts under the lower
 //! ceiling too, so a second after the part became smaller, what left in the last second is within it. When it may become
 //! larger again is [`crate::link::Sharing`]'s to say: a second after somebody left.
@@ -392,6 +396,12 @@ enum Blocked {
     Ever(Ceiling),
 }
 
+/// What is owed is that of so many seconds at the ceiling: longer than an answer takes to come.
+const OWED_SECONDS: u64 = 4;
+/// Frames that one of ours can make our kernel send, resets apart: three tries to resolve who answers, and an answer to
+/// who resolves us.
+const OWED_FOR_EACH: u64 = 4;
+
 /// The pace of a sweep: pure, told the time by the caller.
 ///
 /// An address or a prefix that was silent for longer than its window is forgotten; the sweep's own ceiling bounds how many
@@ -409,6 +419,9 @@ pub struct Pace {
     unforeseen: Window<{ UNFORESEEN_SLICES + 1 }, 1>,
     /// Places of conversations that go on: of all together, and of each address.
     standing: u32,
+    /// Resets, and other frames of our kernel's, that our own can have brought about and have not been seen.
+    owed_resets: u64,
+    owed: u64,
     standing_at: HashMap<IpAddr, u32>,
     /// When the places of conversations that ended stand no longer at their address.
     standing_until: VecDeque<(Duration, IpAddr, u32)>,
@@ -431,6 +444,8 @@ impl Pace {
             sweep: Window::default(),
             unforeseen: Window::default(),
             standing: 0,
+            owed_resets: 0,
+            owed: 0,
             standing_at: HashMap::new(),
             standing_until: VecDeque::new(),
             wished: 0,
@@ -551,6 +566,7 @@ impl Pace {
     /// Counts a frame that went, with what is held for its consequences.
     pub fn sent(&mut self, now: Duration, cost: &Cost<'_>) {
         self.advance(now);
+        self.owe(1, cost.held);
         if self.ceilings.packets_per_second != UNLIMITED {
             self.sweep.count(1, cost.held);
         }
@@ -564,8 +580,16 @@ impl Pace {
         }
     }
 
+    /// So many frames of ours, and so many SYNs, may bring about frames of our kernel's.
+    fn owe(&mut self, frames: u32, resets: u32) {
+        let most = u64::from(self.ceilings.packets_per_second) * OWED_SECONDS;
+        self.owed_resets = (self.owed_resets + u64::from(resets)).min(most);
+        self.owed = (self.owed + u64::from(frames) * OWED_FOR_EACH).min(most * OWED_FOR_EACH);
+    }
+
     /// Takes standing places for a conversation, after [`Pace::room_to_talk`] found room for as many.
     pub fn begin(&mut self, address: IpAddr, places: u32) {
+        self.owe(places, places);
         if self.ceilings.packets_per_second != UNLIMITED {
             self.standing += places;
         }
@@ -593,10 +617,17 @@ impl Pace {
         self.standing_at.get(address).copied().unwrap_or_default()
     }
 
-    /// Counts a frame that our kernel sent because of us.
-    pub fn caused(&mut self, now: Duration, address: IpAddr, foreseen: Foreseen) {
+    /// Counts a frame that our kernel sent because of us. False where it cannot be because of us: then it is
+    /// not counted.
+    pub fn caused(&mut self, now: Duration, address: IpAddr, foreseen: Foreseen) -> bool {
         self.advance(now);
         let ceiling = self.ceilings.packets_per_second;
+        let owed = match foreseen {
+            Foreseen::Held => &mut self.owed_resets,
+            Foreseen::No => &mut self.owed,
+        };
+        let Some(left) = owed.checked_sub(1) else { return false };
+        *owed = left;
         if ceiling != UNLIMITED {
             let held = foreseen == Foreseen::Held && self.sweep.redeem();
             self.sweep.count(1, 0);
@@ -607,6 +638,7 @@ impl Pace {
         // Whom our kernel speaks to is not always our choice: others cannot make us remember more.
         let most = (ceiling as usize).saturating_mul(4).min(MOST_CAUSED) + 1024;
         self.targets.caused(address, self.tick, foreseen, most);
+        true
     }
 
     fn margin(&self) -> u32 {

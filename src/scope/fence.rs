@@ -267,8 +267,7 @@ impl Fence {
             Body::Other(_) => None,
         };
         if let Some((address, foreseen)) = caused {
-            self.pace.caused(now, address, foreseen);
-            self.counts.caused += 1;
+            self.counts.caused += u64::from(self.pace.caused(now, address, foreseen));
         }
     }
 

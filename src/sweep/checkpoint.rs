@@ -182,5 +182,6 @@ pub fn digest(orders: &Orders) -> u64 {
         source.sha256.hash(&mut hasher);
     }
     orders.unit.hash(&mut hasher);
+    orders.part.hash(&mut hasher);
     hasher.finish()
 }

@@ -14,6 +14,7 @@ pub mod profile;
 pub mod question;
 pub mod record;
 mod replay;
+pub mod share;
 mod spool;
 mod tape;
 pub mod territory;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::profile::{Authorisation, Method, Profile, SignatureState};
+use super::share::Part;
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
 use crate::egress::token::EgressKey;
@@ -29,6 +30,8 @@ pub struct Orders {
     pub unit: Option<String>,
     /// `None`: chosen by what the interface supports.
     pub io: Option<Io>,
+    /// Which part of the scope, where several sweeps share it.
+    pub part: Option<Part>,
     pub out: PathBuf,
     pub record: Option<PathBuf>,
     pub resume: bool,
@@ -107,6 +110,14 @@ impl Orders {
         self.profile.authorisation.scope.iter().copied().collect()
     }
 
+    /// What of the scope this sweep asks: all of it, or its part.
+    pub fn share(&self) -> AddressSet {
+        match &self.part {
+            None => self.scope(),
+            Some(part) => part.of(&self.scope()),
+        }
+    }
+
     pub fn exclude(&self) -> AddressSet {
         self.profile.authorisation.exclude.iter().copied().collect()
     }
@@ -131,7 +142,7 @@ impl Orders {
 
     pub fn bounds(&self, learnt: Vec<Prefix>) -> Bounds {
         Bounds {
-            scope: self.scope(),
+            scope: self.share(),
             exclude: self.exclude(),
             segments: self.segments(),
             explore: self.profile.discovery.explore.clone(),

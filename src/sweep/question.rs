@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::conductor::{End, Reporter, Seen, SweepError, pass_id, shape};
+use super::conductor::{End, Reporter, Seen, SweepError, pass_id, shape, share};
 use super::profile::Method;
 use super::vantage::Station;
-use crate::link::{self, Filter, Io, interfaces, privilege};
+use crate::link::owned_table::{OwnedTable, TableError};
+use crate::link::{self, Answers, Filter, Io, Outgoing, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix};
 use crate::observe::{Fact, PortState};
 use crate::scan::{
-    self, Care, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
+    self, Care, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, PortRange, Progress, Recognised,
     Recogniser, ScanError, Shard, SourcePorts, SweepKey, Targets, Trouble, Watcher, World, probe,
 };
 use crate::scope::{Ceilings, Fence, Guard, Refusal, Rules};
@@ -36,6 +37,16 @@ pub struct Question {
     /// The order of all shards; drawn anew where there is none.
     pub seed: Option<SweepKey>,
     pub io: Option<Io>,
+    pub resets: Resets,
+}
+
+/// Whether our kernel resets what SYN-ACKs open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resets {
+    Sent,
+    /// For a lab: SYN-ACKs to our ports are dropped before the kernel's TCP sees them, and targets keep
+    /// half-open connections until they give up. Needs nft.
+    HeldBack,
 }
 
 /// One answer.
@@ -66,7 +77,7 @@ pub struct Tally {
     pub dropped: u64,
     pub slowed: BTreeMap<Trouble, scan::care::Slowed>,
     /// By what frames went, and why by nothing faster.
-    pub io: Vec<(String, Io, Option<String>)>,
+    pub io: Vec<(String, Io, Vec<String>)>,
     pub took: Duration,
 }
 
@@ -79,42 +90,57 @@ pub fn ask(
     let started_at = Timestamp::now();
     let began = Instant::now();
     let ports = SourcePorts::of_this_machine();
-    let mut recogniser =
-        Recogniser::new(SweepKey::random()?, ports, &question.rules.vantages);
+    let mut recogniser = Recogniser::new(SweepKey::random()?, ports, &question.rules.vantages);
     if let Some(seed) = &question.seed {
         recogniser.order_by(seed);
     }
     let mut fence = Fence::new(Guard::new(question.rules.clone(), started_at), question.ceilings);
     let mut tally = Tally::default();
     let mut receivers = Vec::new();
+    // Without ceilings nobody counts what our kernel sends.
+    let outgoing = if question.ceilings == Ceilings::unlimited() {
+        Outgoing::Ignored
+    } else {
+        Outgoing::Heard
+    };
+    let range =
+        |range: PortRange| (range.first, range.first.saturating_add(range.count.saturating_sub(1)));
+    let addresses = question.stations.iter().flat_map(|s| s.addresses.iter().map(|(ip, _)| *ip));
     let options = link::Options {
-        filter: Filter::WithoutBulk {
-            first: ports.tcp.first,
-            last: ports.tcp.first.saturating_add(ports.tcp.count.saturating_sub(1)),
-        },
+        filter: Filter::Answers(Answers {
+            tcp: range(ports.tcp),
+            udp: range(ports.udp),
+            addresses: addresses.collect(),
+            outgoing,
+        }),
+        outgoing,
         promiscuous: false,
         ..link::Options::default()
     };
+    let sharing = share(&question.stations, question.ceilings).ok().flatten();
     for station in &question.stations {
         let interface = &station.interface;
-        let ((transmit, receive), io, why) = match question.io {
-            Some(io) => (link::open(interface, io, &options)?, io, None),
+        let ((transmit, receive), io, passed) = match question.io {
+            Some(io) => (link::open(interface, io, &options)?, io, Vec::new()),
             None => link::open_or_fall_back(interface, &options)?,
         };
-        tally.io.push((interface.clone(), io, why.map(|why| why.to_string())));
+        let passed = passed.iter().map(|not| format!("{}: {}", not.io, not.why)).collect();
+        tally.io.push((interface.clone(), io, passed));
         fence.add_link(station.id, transmit);
         receivers.push((station.id, receive));
     }
+    // It goes with the process, however that ends.
+    let _deaf = match question.resets {
+        Resets::Sent => None,
+        Resets::HeldBack => Some(hold_back_resets(ports.tcp, &question.stations)?),
+    };
     // Only datagrams would be answered by the kernel with an error.
     let _held = if question.method == Method::Udp { ports.hold() } else { Vec::new() };
     privilege::drop_all()?;
-    let mut asking = Asking {
-        question,
-        world: LiveWorld::new(fence, receivers, began),
-        care: Care::new(recogniser.seed()),
-        recogniser,
-        tally,
-    };
+    let mut world = LiveWorld::new(fence, receivers, began).share(sharing);
+    world.watch_over(question.stations.iter().map(Station::standing).collect());
+    let mut asking =
+        Asking { question, world, care: Care::new(recogniser.seed()), recogniser, tally };
     let end = asking.all(reporter, sink);
     let counts = asking.world.fence().counts().clone();
     let mut tally = asking.tally;
@@ -125,6 +151,22 @@ pub fn ask(
     tally.slowed = asking.care.throttle.take_slowed();
     tally.took = began.elapsed();
     Ok((tally, end))
+}
+
+/// Drops SYN-ACKs to our ports before the kernel's TCP sees them; packet sockets have seen them by then.
+fn hold_back_resets(ports: PortRange, stations: &[Station]) -> Result<OwnedTable, TableError> {
+    let name = OwnedTable::name_of_this_process();
+    let interfaces: Vec<String> =
+        stations.iter().map(|station| station.index.to_string()).collect();
+    let (first, last) = (ports.first, ports.first.saturating_add(ports.count.saturating_sub(1)));
+    let rules = format!(
+        "add table inet {name} {{ flags owner; }}\n\
+         add chain inet {name} early {{ type filter hook prerouting priority -300; policy accept; }}\n\
+         add rule inet {name} early iif {{ {} }} tcp dport {first}-{last} \
+         tcp flags & (syn | ack | rst) == (syn | ack) drop\n",
+        interfaces.join(", ")
+    );
+    OwnedTable::raise(&name, &rules, "early", privilege::owner())
 }
 
 struct Asking<'q> {
@@ -181,10 +223,19 @@ impl Asking<'_> {
         if !matches!(method, Method::Arp | Method::Ndp) {
             self.resolve(station, share, &mut hops, reporter)?;
         }
-        let questions = if self.question.ports.is_empty() { &[0][..] } else { &self.question.ports };
-        self.pass(method.word(), station, targets.clone(), questions, &hops, reporter, &mut |found| {
-            sink(found);
-        })
+        let questions =
+            if self.question.ports.is_empty() { &[0][..] } else { &self.question.ports };
+        self.pass(
+            method.word(),
+            station,
+            targets.clone(),
+            questions,
+            &hops,
+            reporter,
+            &mut |found| {
+                sink(found);
+            },
+        )
     }
 
     /// The MACs of what is on the link, and of the routers on the way: from the kernel where it knows them,
@@ -205,8 +256,7 @@ impl Asking<'_> {
         let known_on_link = AddressSet::of_addresses(
             macs.keys().copied().filter(|address| share.on_link.contains(*address)),
         );
-        let unresolved =
-            share.on_link.minus(&known_on_link).or(&AddressSet::of_addresses(unknown));
+        let unresolved = share.on_link.minus(&known_on_link).or(&AddressSet::of_addresses(unknown));
         for (family, method) in [(Family::Ipv4, Method::Arp), (Family::Ipv6, Method::Ndp)] {
             let of_family: AddressSet =
                 unresolved.prefixes().into_iter().filter(|p| p.family() == family).collect();
@@ -232,7 +282,10 @@ impl Asking<'_> {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a pass is that many things, named by their types")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a pass is that many things, named by their types"
+    )]
     fn pass(
         &mut self,
         name: &'static str,
@@ -302,8 +355,7 @@ impl Asking<'_> {
 
 /// One question by itself has no later passes in which late answers would still be heard: it waits as
 /// long as a sweep's pass does where few answered, and shorter where many did.
-const LINGER: Linger =
-    Linger { least: Duration::from_millis(250), most: Duration::from_secs(1) };
+const LINGER: Linger = Linger { least: Duration::from_millis(250), most: Duration::from_secs(1) };
 
 /// The targets that a vantage reaches: those of its own prefixes, and those that its routes lead to.
 fn share_of(station: &Station, targets: &AddressSet) -> Share {
@@ -351,8 +403,7 @@ impl Watcher for Eye<'_> {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        let seen =
-            Seen { received: self.received, stations: 0, answered: self.answered, ports: 0 };
+        let seen = Seen { received: self.received, stations: 0, answered: self.answered, ports: 0 };
         self.reporter.progress(progress, seen);
     }
 

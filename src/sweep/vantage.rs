@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::link::interfaces::{self, Interface, NetlinkError, Route};
+use crate::link::standing::Standing;
 use crate::net::{AddressSet, Mac, Prefix, special};
 use crate::observe::VantageId;
 
@@ -75,6 +76,12 @@ impl Station {
             .find(|(address, length)| Prefix::of(*address, *length).contains(destination))
             .or(all.first())
             .map(|(address, _)| *address)
+    }
+
+    /// What must go on being so while a sweep runs.
+    pub fn standing(&self) -> Standing {
+        let addresses = self.addresses.iter().map(|(address, _)| *address).collect();
+        Standing::new(&self.interface, self.index, self.mac, addresses)
     }
 
     pub fn has_address(&self, address: IpAddr) -> bool {

@@ -119,6 +119,8 @@ fn a_million_answers_without_a_token_become_no_facts() {
     bench.run("icmp", addresses("10.20.1.10/32"), |_| {});
     bench.run("udp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![53]);
     bench.run("tcp", addresses("10.20.1.10/32"), |pass| pass.questions = vec![22, 80]);
+    let until = Duration::from_secs(6);
+    jiebei::scan::listen(&bench.recogniser, &mut bench.sim, &mut bench.log, until).unwrap();
     let none = bench.network().boxes.forger.as_ref().unwrap().left;
     assert_eq!(none, 0, "the storm lasted to the end");
     let told: Vec<_> = bench.log.answers().into_iter().collect();

@@ -102,6 +102,53 @@ fn an_interrupted_sweep_keeps_what_it_has_and_goes_on() {
     assert_as_planted("town", &result, None);
 }
 
+/// Killed outright, it goes on from what was saved last.
+#[test]
+fn a_killed_sweep_goes_on_and_finds_the_same() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::raise("town");
+    let mut sweep = lab.sweep("result");
+    let mut running = sweep.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    lab.wait_for_frames(2500, &mut running);
+    running.kill().expect("it is killed");
+    running.wait().expect("it is dead");
+    let output = lab.sweep("result").arg("--resume").output().expect("it runs");
+    expect_code(&output, 0);
+    let result = lab.folder.join("result/result.json");
+    let whole = read_result(&result);
+    assert_eq!(whole["sweep"]["complete"], true);
+    assert_as_planted("town", &result, None);
+}
+
+#[test]
+fn a_network_that_falls_silent_stops_the_sweep() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::raise("town");
+    let mut sweep = lab.sweep("result");
+    let mut running = sweep.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    lab.wait_for_frames(1200, &mut running);
+    // Every other host is cut off at its own end: the scanner's carrier stays.
+    for host in lab.hosts().filter(|host| *host != "scan") {
+        let shut =
+            "for link in $(ls /sys/class/net); do [ $link = lo ] || ip link set $link down; done";
+        let shut = lab.inside(host, "sh").args(["-c", shut]).output().expect("sh runs");
+        expect_code(&shut, 0);
+    }
+    let output = running.wait_with_output().expect("it ends");
+    expect_code(&output, 1);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("fell silent"), "{said}");
+    let result = read_result(&lab.folder.join("result/result.json"));
+    assert_eq!(result["sweep"]["complete"], false);
+    let notices = result["sweep"]["notices"].as_array().expect("a list");
+    assert!(notices.iter().any(|notice| notice["code"] == "network-silent"), "{notices:?}");
+    assert!(!result["devices"].as_array().expect("a list").is_empty());
+}
+
 fn interrupt(pid: u32) {
     let kill = Command::new("kill").args(["-INT", &pid.to_string()]).status().expect("kill runs");
     assert!(kill.success());

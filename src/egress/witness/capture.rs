@@ -9,7 +9,7 @@ use super::record::{Recorder, Seen};
 use crate::egress::field;
 use crate::egress::receipt::MOST_RAW;
 use crate::egress::token::EgressKey;
-use crate::link::{self, Captured, Filter, Io, LinkError, Receive};
+use crate::link::{self, Captured, Filter, Io, LinkError, Outgoing, Receive};
 use crate::scope::frame::{self, Body, Frame, Packet};
 
 /// Octets kept of a frame: what a field reads stands before.
@@ -24,6 +24,7 @@ const ETHERNET: usize = 14;
 pub fn open(interface: &str, canaries: &Arc<[IpAddr]>) -> Result<Box<dyn Receive>, LinkError> {
     let options = link::Options {
         filter: Filter::To(Arc::clone(canaries)),
+        outgoing: Outgoing::Heard,
         promiscuous: false,
         snap: SNAP,
         ring: RING,

@@ -1,9 +1,6 @@
 //! Holds back what the kernel would answer on the canaries by itself.
 //!
-//! An nftables table with `flags owner` belongs to the socket that made it: the kernel removes it when that socket
-//! closes, however its process ended. The socket is that of a child (`nft -i`), which keeps CAP_NET_ADMIN and
-//! nothing else and ends when its standard input does: so also after our kill -9. (nft 1.0.6, Linux 6.18: seen in
-//! `tests/collector.rs`.)
+//! By an nftables table that goes with us ([`OwnedTable`]).
 //!
 //! Answers are held back, input is not: another service of the host, an operator's SSH on the same address, goes on
 //! working. Held back are ICMP answers and errors; resets for what no socket wanted, which are those without ACK or with
@@ -12,41 +9,19 @@
 //! answered by one packet and no second. The list of flows is bounded: beyond it SYN-ACKs are held back altogether.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
 
-use thiserror::Error;
-
+use crate::link::owned_table::OwnedTable;
+pub use crate::link::owned_table::TableError as ShieldError;
 use crate::link::privilege::Owner;
-
-#[derive(Debug, Error)]
-pub enum ShieldError {
-    #[error("setpriv (util-linux) and nft (nftables) cannot be started: {0}")]
-    Start(io::Error),
-    #[error("nft: {0}")]
-    Refused(String),
-}
 
 /// With [`crate::link::listener::answer_sparingly`] the kernel sends a second SYN-ACK after one second and gives up after three.
 const FLOW_LIFE: u32 = 5;
 /// Flows remembered in each family: 13,000 connections a second.
 const MOST_FLOWS: u32 = 65_535;
-/// Lines of its answer, and octets of one, that are read.
-const MOST_LINES: usize = 500;
-const MOST_LINE: u64 = 4096;
-const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The table, as long as it lives.
-pub struct Shield {
-    child: Child,
-    /// Closing it ends the child.
-    input: Option<ChildStdin>,
-    /// What it says goes on being kept: it would be stopped by a closed pipe.
-    said: BufReader<io::PipeReader>,
-    pub table: String,
-}
+pub struct Shield(OwnedTable);
 
 impl Shield {
     /// Raises the table, and returns when the kernel has it. The child becomes `user`, where we may give it away.
@@ -55,77 +30,14 @@ impl Shield {
         ports: &[u16],
         user: Option<Owner>,
     ) -> Result<Shield, ShieldError> {
-        let table = format!("jiebei_{}", std::process::id());
-        // One pipe for both, read by this thread: there must be no other before the capabilities are dropped.
-        let (said, output) = io::pipe().map_err(ShieldError::Start)?;
-        let errors = output.try_clone().map_err(ShieldError::Start)?;
-        let mut command = Command::new("setpriv");
-        command.args(["--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"]);
-        if let Some(Owner { uid, gid }) = user {
-            command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
-            command.args(["--clear-groups", "--bounding-set=-all,+net_admin"]);
-        }
-        command
-            .args(["--no-new-privs", "nft", "-i"])
-            .env_clear()
-            .env("PATH", PROGRAMS)
-            .env("LC_ALL", "C")
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            // Ctrl-C at the terminal is for us: the table goes last.
-            .process_group(0);
-        let mut child = command.spawn().map_err(ShieldError::Start)?;
-        // Our copies of the writing end: without them the pipe ends with the child.
-        drop(command);
-        let input = child.stdin.take();
-        let mut shield = Shield { child, input, said: BufReader::new(said), table };
-        let text = rules(&shield.table, canaries, ports);
-        let listing = format!("{text}list table inet {}\n", shield.table);
-        if let Some(input) = shield.input.as_mut() {
-            // A child that has ended says why by what it complained of.
-            let _ = input.write_all(listing.as_bytes()).and_then(|()| input.flush());
-        }
-        shield.hear().map(|()| shield)
-    }
-
-    /// Reads until the listing shows the last chain, or a complaint.
-    fn hear(&mut self) -> Result<(), ShieldError> {
-        let mut line = String::new();
-        let mut last = String::new();
-        for _ in 0..MOST_LINES {
-            line.clear();
-            let count = self.said.by_ref().take(MOST_LINE).read_line(&mut line);
-            if count.map_err(ShieldError::Start)? == 0 {
-                break;
-            }
-            let text = line.trim();
-            let complains = ["Error", "setpriv:", "nft:", "Operation not permitted"];
-            if complains.iter().any(|word| text.contains(word)) {
-                return Err(ShieldError::Refused(text.to_owned()));
-            }
-            if text.contains("chain held") {
-                return Ok(());
-            }
-            if !text.is_empty() {
-                last = text.to_owned();
-            }
-        }
-        Err(ShieldError::Refused(last))
+        let name = OwnedTable::name_of_this_process();
+        let text = rules(&name, canaries, ports);
+        OwnedTable::raise(&name, &text, "held", user).map(Shield)
     }
 
     /// Whether the table still stands.
     pub fn stands(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for Shield {
-    fn drop(&mut self) {
-        self.input = None;
-        // It has nothing to do but to read the end of its input.
-        let _ = self.child.wait();
+        self.0.stands()
     }
 }
 

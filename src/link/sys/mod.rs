@@ -9,6 +9,7 @@
 #![deny(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
 pub(in crate::link) mod listener;
+mod mapping;
 pub(in crate::link) mod netlink;
 #[doc(hidden)]
 pub mod netns;
@@ -16,7 +17,10 @@ pub(in crate::link) mod packet;
 pub(in crate::link) mod poll;
 pub(in crate::link) mod process;
 pub(in crate::link) mod ring;
+pub(in crate::link) mod slots;
 pub(in crate::link) mod tcp;
+#[doc(hidden)]
+pub mod xdp;
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

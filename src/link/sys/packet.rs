@@ -146,6 +146,37 @@ impl PacketSocket {
         }
     }
 
+    /// The MTU of an interface of the socket's namespace, now.
+    pub fn mtu(&self, interface: &str) -> io::Result<u32> {
+        // SAFETY: an all-zero ifreq is a valid one: plain numbers and an empty name.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        // One shorter than the field: a zero ends the name.
+        let (_, name) = request.ifr_name.split_last_mut().ok_or(io::ErrorKind::InvalidInput)?;
+        for (octet, place) in interface.bytes().zip(name) {
+            *place = octet as libc::c_char;
+        }
+        // SAFETY: SIOCGIFMTU reads the name and writes a number, both inside the ifreq.
+        super::check(unsafe {
+            libc::ioctl(self.fd.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request)
+        })?;
+        // SAFETY: the kernel has just written this member of the union, a number.
+        let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+        mtu.try_into().map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Not to be given what this machine itself sends (PACKET_IGNORE_OUTGOING, Linux 4.20).
+    pub fn ignore_outgoing(&self) -> io::Result<()> {
+        self.set(libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &(1 as libc::c_int))
+    }
+
+    /// Makes the kernel send what waits in a transmit ring, without waiting for room.
+    pub fn send_ring(&self) -> io::Result<usize> {
+        // SAFETY: a null buffer of no octets, and no address.
+        super::counted(unsafe {
+            libc::sendto(self.fd.as_raw_fd(), ptr::null(), 0, libc::MSG_DONTWAIT, ptr::null(), 0)
+        })
+    }
+
     /// Hands the first [`BATCH`] frames at most to the kernel and says how many it took. An error is
     /// that of the first frame: where a later one fails, the count ends before it.
     pub fn send<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {

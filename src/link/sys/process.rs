@@ -1,6 +1,8 @@
 //! Attributes of the calling thread and process.
 
 use std::io;
+use std::mem;
+use std::ptr;
 
 /// Makes execve(2) grant nothing from now on (PR_SET_NO_NEW_PRIVS). Of this thread and its children.
 pub fn forbid_new_privileges() -> io::Result<()> {
@@ -8,6 +10,26 @@ pub fn forbid_new_privileges() -> io::Result<()> {
     let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: prctl with this option reads its four numbers and no memory.
     super::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) })
+}
+
+/// Does something, such as starting a thread, while this thread has every signal blocked.
+pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: an all-zero sigset_t is a valid one, and sigfillset fills it.
+    let mut all: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: the pointer is to a set that lives through the call.
+    let _ = unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: as above; it is filled in by the call.
+    let mut before: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: both sets live through the call; only this thread's mask changes.
+    let blocked =
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    let done = work();
+    if blocked == 0 {
+        // SAFETY: the set is the one that the call above filled in.
+        let _ =
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
+    }
+    done
 }
 
 /// The effective user id.

@@ -93,14 +93,38 @@ impl Ring {
         Some(Block { ring: self })
     }
 
+    /// How many blocks are ours and not given back. They stand one behind the other, so a few looks
+    /// tell.
+    pub fn filled(&self) -> u32 {
+        let (mut least, mut most) = (0, self.blocks);
+        while least < most {
+            let middle = least + (most - least) / 2;
+            let status = self.status_of((self.next + middle) % self.blocks);
+            if status.load(Ordering::Relaxed) & libc::TP_STATUS_USER == 0 {
+                most = middle;
+            } else {
+                least = middle + 1;
+            }
+        }
+        least as u32
+    }
+
+    fn block_at(&self, number: usize) -> NonNull<u8> {
+        // SAFETY: modulo `blocks`, the sum stays inside the mapping.
+        unsafe { self.memory.add(number % self.blocks * self.block_size) }
+    }
+
     fn block(&self) -> NonNull<u8> {
-        // SAFETY: `next` is below `blocks`, so the sum stays inside the mapping.
-        unsafe { self.memory.add(self.next * self.block_size) }
+        self.block_at(self.next)
     }
 
     fn status(&self) -> &AtomicU32 {
+        self.status_of(self.next)
+    }
+
+    fn status_of(&self, number: usize) -> &AtomicU32 {
         // SAFETY: STATUS lies within the block's descriptor, which is shorter than a page.
-        let status = unsafe { self.block().add(STATUS) };
+        let status = unsafe { self.block_at(number).add(STATUS) };
         // SAFETY: the word is mapped as long as `self` lives, aligned to 4 (blocks start on pages,
         // STATUS is a multiple of 4), and both sides read and write it whole.
         unsafe { AtomicU32::from_ptr(status.cast().as_ptr()) }

@@ -93,6 +93,11 @@ impl Control {
         self.doubt = None;
     }
 
+    /// Frames were lost on our side: an answer may have been among them, so silence is no silence.
+    pub fn missed_some(&mut self) {
+        self.doubt = None;
+    }
+
     /// A question was answered for the first time: its host may join.
     pub fn enrol(&mut self, member: Member) {
         self.seen += 1;

@@ -5,6 +5,10 @@
 //! [`RAISE`], and is lifted where it has passed the rate at which trouble was met by half. It is the additive
 //! increase and multiplicative decrease of TCP (RFC 5681) with a steeper way up, because a sweep is short.
 //!
+//! Where far more is heard than what was sent can have brought ([`FLOOD`]), it is somebody else's flood, and
+//! going slower would help nobody: who floods a wire must not be able to stop a sweep by it. What is lost
+//! meanwhile is asked again.
+//!
 //! A pause is never made good: credit for frames grows with time up to [`BURST`] and no further.
 
 use std::collections::BTreeMap;
@@ -57,6 +61,11 @@ const RAISE: Duration = Duration::from_millis(250);
 const STEP: f64 = 1.25;
 /// No slower than this, whatever happens: below it the dead man's switch decides, not the throttle.
 const LEAST: f64 = 50.0;
+/// Frames heard for one sent, above which most of them are no answers: a question brings an answer, a reset
+/// and a resolution, seldom more.
+const FLOOD: f64 = 8.0;
+/// Fewer frames a second than this are no flood, however little was sent.
+const LEAST_FLOOD: f64 = 10_000.0;
 /// The most time whose frames may go at once.
 const BURST: Duration = Duration::from_millis(2);
 
@@ -70,6 +79,8 @@ pub struct Throttle {
     counting_since: Duration,
     counted: u64,
     rate: f64,
+    heard: u64,
+    heard_rate: f64,
     cut: Option<Duration>,
     raised: Duration,
     slowed: BTreeMap<Trouble, Slowed>,
@@ -85,6 +96,8 @@ impl Default for Throttle {
             counting_since: Duration::ZERO,
             counted: 0,
             rate: 0.0,
+            heard: 0,
+            heard_rate: 0.0,
             cut: None,
             raised: Duration::ZERO,
             slowed: BTreeMap::new(),
@@ -111,7 +124,9 @@ impl Throttle {
     /// Trouble was met: the limit becomes half of what was sent.
     pub fn trouble(&mut self, now: Duration, trouble: Trouble) {
         self.measure(now);
-        if self.cut.is_some_and(|cut| now.saturating_sub(cut) < BETWEEN_CUTS) {
+        if self.cut.is_some_and(|cut| now.saturating_sub(cut) < BETWEEN_CUTS)
+            || self.is_flooded(now)
+        {
             return;
         }
         // Just after the start of a pass nothing was measured yet.
@@ -151,13 +166,26 @@ impl Throttle {
         }
     }
 
+    /// Frames were heard, or thrown away by the kernel.
+    pub fn heard(&mut self, frames: u64) {
+        self.heard += frames;
+    }
+
     /// Told the time once a batch.
     pub fn measure(&mut self, now: Duration) {
         let stretch = now.saturating_sub(self.counting_since);
         if stretch >= MEASURE {
             self.rate = rate_of(self.counted, stretch);
-            (self.counting_since, self.counted) = (now, 0);
+            self.heard_rate = rate_of(self.heard, stretch);
+            (self.counting_since, self.counted, self.heard) = (now, 0, 0);
         }
+    }
+
+    fn is_flooded(&self, now: Duration) -> bool {
+        let stretch = now.saturating_sub(self.counting_since).max(MEASURE);
+        let heard = self.heard_rate.max(rate_of(self.heard, stretch));
+        let sent = self.rate.max(rate_of(self.counted, stretch));
+        heard > LEAST_FLOOD.max(FLOOD * sent)
     }
 
     fn raise(&mut self, now: Duration) {
@@ -212,6 +240,18 @@ mod tests {
         assert_eq!(throttle.slowed()[&Trouble::Dropped].times, 1);
         throttle.trouble(ms(1300), Trouble::RingFull);
         assert!(throttle.limit().unwrap() < 0.7 * limit);
+    }
+
+    #[test]
+    fn a_flood_of_others_slows_nobody_down() {
+        let mut throttle = Throttle::default();
+        for tick in 0..10 {
+            run(&mut throttle, ms(tick * 100), ms(tick * 100 + 100), ms(20));
+            throttle.heard(100_000);
+            throttle.trouble(ms(tick * 100 + 100), Trouble::Dropped);
+        }
+        assert_eq!(throttle.limit(), None);
+        assert!(throttle.slowed().is_empty());
     }
 
     #[test]

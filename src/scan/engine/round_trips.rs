@@ -51,9 +51,8 @@ impl RoundTrips {
     /// The silence after which no answer is expected any more: three times the longest seen.
     pub(super) fn quiet(&self, linger: Linger) -> Duration {
         let least = if self.timed >= MANY { linger.least / LEAST_SHARE } else { linger.least };
-        self.longest.map_or(linger.most, |longest| {
-            (longest * 3).clamp(least.min(linger.most), linger.most)
-        })
+        self.longest
+            .map_or(linger.most, |longest| (longest * 3).clamp(least.min(linger.most), linger.most))
     }
 }
 

@@ -193,7 +193,12 @@ impl<'p, 'a> Run<'p, 'a> {
                     break;
                 }
                 Err(source) => {
-                    self.outcome.interrupted = Some(self.settled_by(world.now()));
+                    // What was asked of a link that was about to go may be lost: since the last answer, or a while.
+                    let now = world.now();
+                    let longest = now.saturating_sub(SILENCE);
+                    let heard =
+                        care.control.heard_last().map_or(longest, |heard| heard.max(longest));
+                    self.outcome.interrupted = Some(self.settled_by(heard));
                     let outcome = Box::new(self.outcome);
                     return Err(ScanError::Link { source, outcome });
                 }
@@ -328,7 +333,7 @@ impl<'p, 'a> Run<'p, 'a> {
         patience: Duration,
     ) -> Result<(), LinkError> {
         let name = self.pass.probe.name();
-        hear(recogniser, world, watcher, patience, &mut |watcher, now, recognised| {
+        let heard = hear(recogniser, world, watcher, patience, &mut |watcher, now, recognised| {
             care.control.heard(now);
             if let Fact::IcmpError(error) = &recognised.fact
                 && (error.icmp_type, error.from.is_ipv4()) == (SOURCE_QUENCH, true)
@@ -351,6 +356,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 watcher.answer(recognised);
             }
         })?;
+        care.throttle.heard(heard as u64);
         Ok(())
     }
 
@@ -378,9 +384,11 @@ impl<'p, 'a> Run<'p, 'a> {
         world: &mut dyn World,
         now: Duration,
     ) -> Option<Silence> {
-        care.throttle.measure(now);
         let ear = world.ear();
+        care.throttle.heard(ear.dropped);
+        care.throttle.measure(now);
         if ear.dropped > 0 {
+            care.control.missed_some();
             care.throttle.trouble(now, Trouble::Dropped);
         }
         if ear.fill > HALF_FULL {

@@ -67,6 +67,7 @@ impl Conductor<'_> {
                 (outcome, stopped)
             }
             Err(ScanError::Link { source, outcome }) => {
+                self.state.checkpoint = outcome.interrupted;
                 (*outcome, Some(Halt::Link(source.to_string())))
             }
             Err(fault @ ScanError::TooLarge { .. }) => {

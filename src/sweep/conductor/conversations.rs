@@ -245,7 +245,7 @@ impl Conductor<'_> {
 
     /// Resolvers that DHCP or router advertisements name.
     fn named_resolvers(&self, vantage: VantageId) -> BTreeSet<IpAddr> {
-        let scope = self.orders.scope();
+        let scope = self.orders.share();
         let mut named = BTreeSet::new();
         for (_, observation) in self.intake.log.iter().filter(|(_, o)| o.vantage == vantage) {
             match &observation.fact {

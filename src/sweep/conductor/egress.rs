@@ -252,7 +252,7 @@ impl Conductor<'_> {
         });
         let guard = self.world.fence().guard();
         // Every address must be one that may be steered through: the MAC is of all of them.
-        let scope = self.orders.scope();
+        let scope = self.orders.share();
         let known = ordered
             .iter()
             .filter(|ip| scope.contains(**ip) || crate::net::special::is_link_local(**ip));

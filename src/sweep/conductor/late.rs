@@ -23,7 +23,7 @@ impl Conductor<'_> {
                 .copied()
                 .filter(|prefix| prefix.is_ipv4())
                 .collect();
-            let scope = self.orders.scope();
+            let scope = self.orders.share();
             let fresh: Vec<Prefix> = heard
                 .into_iter()
                 .filter(|prefix| {

@@ -33,6 +33,7 @@ pub use conversations::UDP_PORTS as EGRESS_UDP_PORTS;
 pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
+pub(super) use open::share;
 
 use super::candidates::{self, Seeds};
 use super::checkpoint::{self, State};
@@ -51,8 +52,9 @@ use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
 use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
 use crate::result::v1;
 use crate::scan::{
-    self, Care, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
-    Recogniser, ScanError, Silence, SourcePorts, SweepKey, Targets, Watcher, World, probe,
+    self, Care, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress,
+    Recognised, Recogniser, ScanError, Silence, SourcePorts, SweepKey, Targets, Watcher, World,
+    probe,
 };
 use crate::scope::{self, Ceilings, Fence, Guard, Risk, Rules};
 use crate::texts::{Language, Texts};
@@ -121,6 +123,8 @@ pub enum SweepError {
     #[error("{0}")]
     Resume(#[from] checkpoint::ResumeError),
     #[error(transparent)]
+    Table(#[from] link::owned_table::TableError),
+    #[error(transparent)]
     Privilege(#[from] privilege::PrivilegeError),
     #[error(transparent)]
     Capture(Box<link::capture::CaptureError>),
@@ -138,14 +142,14 @@ pub enum End {
         seconds: u64,
         hosts: usize,
     },
-    /// A link failed in the middle; why.
+    /// A link failed in the middle; why. When it is back, `--resume` goes on.
     Failed(String),
 }
 
 impl End {
     /// Whether `--resume` goes on from here.
     pub fn can_be_resumed(&self) -> bool {
-        matches!(self, End::Interrupted | End::Silent { .. })
+        *self != End::Complete
     }
 }
 

@@ -37,7 +37,13 @@ impl<'a> Conductor<'a> {
         tape.recall(state.questions());
 
         let ceilings = Ceilings::from(orders.profile.rate);
-        let sharing = share(orders, ceilings, &mut head);
+        let sends = orders.profile.authorisation.risk > 0;
+        let sharing = if sends { share(&orders.stations, ceilings) } else { Ok(None) };
+        let sharing = sharing.unwrap_or_else(|fault| {
+            let text = fault.to_string();
+            head.notices.push(v1::SweepNotice { code: "ceilings-not-shared".into(), text });
+            None
+        });
         let started_at = Timestamp::now();
         let began = Instant::now();
         let rules = rules(orders);
@@ -59,9 +65,9 @@ impl<'a> Conductor<'a> {
             let ((transmit, receive), io) = match orders.io {
                 Some(io) => (link::open(interface, io, &options)?, io),
                 None => {
-                    let (halves, io, why) = link::open_or_fall_back(interface, &options)?;
-                    if let Some(why) = why {
-                        let text = format!("{interface}: {io}: {why}");
+                    let (halves, io, passed) = link::open_or_fall_back(interface, &options)?;
+                    for link::NotTaken { io: passed, why } in passed {
+                        let text = format!("{interface}: {passed} → {io}: {why}");
                         head.notices.push(v1::SweepNotice { code: "io-fallback".into(), text });
                     }
                     (halves, io)
@@ -148,6 +154,7 @@ impl<'a> Conductor<'a> {
             witness_remarks: BTreeMap::new(),
             _held: held,
         };
+        conductor.world.watch_over(orders.stations.iter().map(Station::standing).collect());
         conductor.recall_asked();
         // From here on there is something to go on with, whatever ends this run.
         conductor.save();
@@ -165,22 +172,14 @@ impl<'a> Conductor<'a> {
 }
 
 /// Takes a place among the sweeps of the same interfaces. Where there are others, it waits until they know.
-fn share(orders: &Orders, ceilings: Ceilings, head: &mut v1::Sweep) -> Option<Sharing> {
-    if orders.profile.authorisation.risk == 0 || ceilings == Ceilings::unlimited() {
-        return None;
+pub fn share(stations: &[Station], ceilings: Ceilings) -> io::Result<Option<Sharing>> {
+    if ceilings == Ceilings::unlimited() {
+        return Ok(None);
     }
-    let interfaces: Vec<u32> = orders.stations.iter().map(|station| station.index).collect();
-    match Sharing::join(&interfaces) {
-        Ok(sharing) => {
-            if sharing.sweeps() > 1 {
-                std::thread::sleep(link::SETTLING);
-            }
-            Some(sharing)
-        }
-        Err(error) => {
-            let text = error.to_string();
-            head.notices.push(v1::SweepNotice { code: "ceilings-not-shared".into(), text });
-            None
-        }
+    let interfaces: Vec<u32> = stations.iter().map(|station| station.index).collect();
+    let sharing = Sharing::join(&interfaces)?;
+    if sharing.sweeps() > 1 {
+        std::thread::sleep(link::SETTLING);
     }
+    Ok(Some(sharing))
 }

@@ -59,7 +59,7 @@ impl Conductor<'_> {
                 && !observe_only.contains(*address)
                 && !self.orders.exclude().contains(*address)
         };
-        let scope = self.orders.scope();
+        let scope = self.orders.share();
         let answered = self.intake.live.answered.iter().copied().filter(|a| scope.contains(*a));
         let routed = self
             .territory

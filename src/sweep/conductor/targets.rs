@@ -33,7 +33,7 @@ impl Conductor<'_> {
 
     /// The parts of a prefix heard on a link that may be asked there.
     pub(super) fn learnt_on_link(&self, prefix: Prefix, vantage: VantageId) -> Vec<Area> {
-        let inside = AddressSet::of([prefix]).and(&self.orders.scope());
+        let inside = AddressSet::of([prefix]).and(&self.orders.share());
         inside
             .prefixes()
             .into_iter()
@@ -57,7 +57,7 @@ impl Conductor<'_> {
     }
 
     pub(super) fn on_link_ipv6(&self, station: &Station) -> BTreeSet<Prefix> {
-        let scope = self.orders.scope();
+        let scope = self.orders.share();
         let own = station.prefixes().into_iter().filter(|prefix| !prefix.is_ipv4());
         let heard = self.intake.live.on_link.get(&station.id).into_iter().flatten().copied();
         own.chain(heard).filter(|prefix| !prefix.is_ipv4() && scope.overlaps(*prefix)).collect()
@@ -73,7 +73,7 @@ impl Conductor<'_> {
             prefix,
             vantage,
             reach: Reach::OnLink,
-            targets: whole.and(&self.orders.scope()).minus(&exclude).minus(&own),
+            targets: whole.and(&self.orders.share()).minus(&exclude).minus(&own),
             excluded: u64::try_from(whole.and(&exclude).count()).unwrap_or(u64::MAX),
         }
     }
@@ -110,7 +110,7 @@ impl Conductor<'_> {
         family: Family,
         link_local: LinkLocal,
     ) -> AddressSet {
-        let scope = self.orders.scope();
+        let scope = self.orders.share();
         let neighbours = self.intake.live.neighbours.get(&vantage);
         AddressSet::of_addresses(neighbours.into_iter().flatten().map(|(ip, _)| *ip).filter(|ip| {
             Family::of(*ip) == family

@@ -1,0 +1,298 @@
+//! `jiebei scan` against a peer that is whole networks, in namespaces of its own.
+
+mod namespaces;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use jiebei::link::{self, Io};
+use jiebei::net::Mac;
+use jiebei::wire::tcp::{self, TcpSegment};
+use jiebei::wire::{Protocol, build, icmp};
+use namespaces::{Pair, privileged, run};
+
+fn ended(output: &Output, code: i32) -> BTreeSet<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+fn every(first: [u8; 4], count: u32) -> BTreeSet<String> {
+    let first = u32::from(Ipv4Addr::from(first));
+    (0..count).map(|number| Ipv4Addr::from(first + number).to_string()).collect()
+}
+
+/// Waits until so many frames have come to the peer's end.
+fn wait_for_frames(pair: &Pair, frames: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let received = pair.peer("cat /sys/class/net/vb/statistics/rx_packets");
+        let received: u64 = String::from_utf8_lossy(&received.stdout).trim().parse().unwrap();
+        if received >= frames {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{received} frames of {frames} in a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn frames_at_peer(pair: &Pair) -> u64 {
+    let received = pair.peer("cat /sys/class/net/vb/statistics/rx_packets");
+    String::from_utf8_lossy(&received.stdout).trim().parse().unwrap()
+}
+
+#[test]
+fn each_method_by_each_means_finds_exactly_who_is_there() {
+    if !privileged() {
+        return;
+    }
+    let mut pair = Pair::new();
+    pair.serve();
+    pair.hosts_behind("10.64.0.0/22");
+    pair.hosts_behind("fd64::/118");
+    pair.nobody_behind("10.65.0.0/24");
+    for io in Io::ALL {
+        let scan = |words: &[&str]| {
+            let mut scan = pair.jiebei(&["scan", "--interface", "va", "--rate", "50000"]);
+            scan.args(["--per-target", "max", "--io", io.word()]).args(words);
+            ended(&scan.output().expect("it runs"), 0)
+        };
+        assert_eq!(
+            scan(&["--method", "icmp", "--scope", "10.64.0.0/22"]),
+            every([10, 64, 0, 0], 1024)
+        );
+        let six = scan(&["--method", "icmpv6", "--scope", "fd64::/118"]);
+        assert_eq!(six.len(), 1024, "{io}");
+        let open = scan(&[
+            "--method",
+            "tcp",
+            "--ports",
+            "80,81",
+            "--scope",
+            "10.64.0.0/24",
+            "--scope",
+            "10.65.0.0/24",
+        ]);
+        let expected: BTreeSet<_> =
+            every([10, 64, 0, 0], 256).into_iter().map(|ip| format!("{ip} 80")).collect();
+        assert_eq!(open, expected, "{io}");
+        let all = scan(&[
+            "--method",
+            "tcp",
+            "--ports",
+            "80,81",
+            "--all",
+            "--format",
+            "csv",
+            "--scope",
+            "10.64.0.0/24",
+        ]);
+        assert_eq!(all.iter().filter(|line| line.contains("tcp/81,closed")).count(), 256, "{io}");
+        assert_eq!(scan(&["--method", "arp", "--scope", "10.9.0.0/24"]), every([10, 9, 0, 2], 1));
+    }
+}
+
+#[test]
+fn shards_of_a_seed_ask_everybody_once() {
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.hosts_behind("10.64.0.0/23");
+    let mut found = Vec::new();
+    for shard in ["0/3", "1/3", "2/3"] {
+        let mut scan =
+            pair.jiebei(&["scan", "--interface", "va", "--method", "icmp", "--rate", "5000"]);
+        scan.args(["--scope", "10.64.0.0/23", "--exclude", "10.64.0.16/28"]);
+        let output = scan.args(["--shard", shard, "--seed", "2026-11"]).output().expect("it runs");
+        found.extend(ended(&output, 0));
+    }
+    assert_eq!(found.len(), 512 - 16);
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>().len(), 512 - 16);
+}
+
+#[test]
+fn every_syn_ack_is_answered_by_a_reset_unless_a_lab_forbids_it() {
+    if !privileged() {
+        return;
+    }
+    let mut pair = Pair::new();
+    pair.serve();
+    pair.hosts_behind("10.64.0.0/24");
+    for (words, resets) in [(&[][..], 256), (&["--no-reset"][..], 0)] {
+        let witness = pair.witness("tcp");
+        let mut scan =
+            pair.jiebei(&["scan", "--interface", "va", "--method", "tcp", "--ports", "80"]);
+        scan.args(["--scope", "10.64.0.0/24", "--rate", "5000"]).args(words);
+        assert_eq!(ended(&scan.output().expect("it runs"), 0).len(), 256);
+        let frames = witness.end();
+        let count = |flags: &str| frames.iter().filter(|frame| frame.contains(flags)).count();
+        assert_eq!(count("Flags [S],"), 256);
+        assert_eq!(count("Flags [R]"), resets, "{words:?}");
+    }
+    // The rule went with its process.
+    let rules = pair.inside(&pair.scanner, "nft").args(["list", "tables"]).output().expect("nft");
+    assert!(rules.stdout.is_empty());
+}
+
+#[test]
+fn an_interrupted_scan_lists_what_it_has() {
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.hosts_behind("10.64.0.0/16");
+    let mut scan =
+        pair.jiebei(&["scan", "--interface", "va", "--method", "icmp", "--rate", "2000"]);
+    scan.args(["--scope", "10.64.0.0/16"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = scan.spawn().expect("it runs");
+    wait_for_frames(&pair, 2000);
+    run(&format!("kill -INT {}", running.id()));
+    let found = ended(&running.wait_with_output().expect("it ends"), 4);
+    assert!((1000..20_000).contains(&found.len()), "{}", found.len());
+}
+
+#[test]
+fn a_network_that_falls_silent_stops_the_scan() {
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.hosts_behind("10.64.0.0/16");
+    let mut scan =
+        pair.jiebei(&["scan", "--interface", "va", "--method", "icmp", "--rate", "2000"]);
+    scan.args(["--scope", "10.64.0.0/16"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = scan.spawn().expect("it runs");
+    wait_for_frames(&pair, 4000);
+    // The carrier stays, and nobody answers any more.
+    pair.peer("nft 'add table netdev mute; add chain netdev mute everything { type filter hook ingress device vb priority 0; policy drop; }'");
+    let silent_at = frames_at_peer(&pair);
+    let output = running.wait_with_output().expect("it ends");
+    let found = ended(&output, 1);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("fell silent"), "{said}");
+    let after = frames_at_peer(&pair) - silent_at;
+    // Five seconds of silence, and the time to notice it; answers thin out first, so it slowed down too.
+    assert!(after < 2000 * 8, "{after} frames into silence");
+    assert!(found.len() >= 3000, "{}", found.len());
+}
+
+#[test]
+fn an_address_that_is_taken_away_stops_the_scan() {
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.hosts_behind("10.64.0.0/16");
+    let mut scan =
+        pair.jiebei(&["scan", "--interface", "va", "--method", "icmp", "--rate", "2000"]);
+    scan.args(["--scope", "10.64.0.0/16"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = scan.spawn().expect("it runs");
+    wait_for_frames(&pair, 3000);
+    run(&format!("ip -n {} addr del 10.9.0.1/24 dev va", pair.scanner));
+    let output = running.wait_with_output().expect("it ends");
+    ended(&output, 1);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("10.9.0.1 is not there any more"), "{said}");
+}
+
+/// A million forged answers: none is taken for one, the true ones are all found, and memory stays bounded.
+#[test]
+fn forged_answers_are_not_taken_for_answers() {
+    if !privileged() {
+        return;
+    }
+    let mut pair = Pair::new();
+    pair.serve();
+    pair.hosts_behind("10.64.0.0/24");
+    pair.nobody_behind("10.65.0.0/16");
+    let peer = std::path::PathBuf::from(format!("/run/netns/{}", pair.peer));
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let forger = std::thread::spawn(move || {
+        jiebei::link::sys::netns::enter(&peer).expect("the peer's namespace");
+        let (mut transmit, _) = link::open("vb", Io::ALL[0], &link::Options::default())
+            .or_else(|_| link::open("vb", Io::Pnet, &link::Options::default()))
+            .expect("a link");
+        let frames: Vec<Vec<u8>> = (0..4096).map(forged).collect();
+        let mut sent = 0u64;
+        while stopped.try_recv().is_err() {
+            for frame in &frames {
+                let _ = transmit.queue(frame);
+            }
+            let _ = transmit.flush();
+            sent += frames.len() as u64;
+        }
+        sent
+    });
+    let mut scan = pair.jiebei(&["scan", "--interface", "va", "--method", "tcp", "--ports", "80"]);
+    scan.args([
+        "--scope",
+        "10.64.0.0/24",
+        "--scope",
+        "10.65.0.0/20",
+        "--rate",
+        "1000",
+        "--rounds",
+        "3",
+    ]);
+    scan.args(["--all", "--format", "csv"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = scan.spawn().expect("it runs");
+    let status = format!("/proc/{}/status", running.id());
+    let mut most = 0u64;
+    let watch = std::thread::spawn(move || {
+        // `ip netns exec` becomes the program: its pid is ours to read until it ends.
+        while let Ok(text) = std::fs::read_to_string(&status) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let Some(line) = line else { break };
+            most = most.max(line.trim().trim_end_matches(" kB").parse().unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        most
+    });
+    let output = running.wait_with_output().expect("it ends");
+    let found = ended(&output, 0);
+    stop.send(()).expect("the forger is there");
+    let sent = forger.join().expect("the forger ends");
+    let most = watch.join().expect("the watch ends");
+    let answers: BTreeMap<IpAddr, usize> = found
+        .iter()
+        .filter_map(|line| line.split(',').next()?.parse().ok())
+        .fold(BTreeMap::new(), |mut all, ip| {
+            *all.entry(ip).or_default() += 1;
+            all
+        });
+    let expected: BTreeSet<IpAddr> =
+        every([10, 64, 0, 0], 256).iter().map(|ip| ip.parse().unwrap()).collect();
+    assert_eq!(answers.keys().copied().collect::<BTreeSet<_>>(), expected);
+    assert!(answers.values().all(|times| *times == 1));
+    assert!(sent > 100_000, "{sent} forged");
+    assert!(most < 300_000, "{most} KiB");
+}
+
+/// An answer of an address in either range, for a port that we ask from, without a token.
+fn forged(number: u32) -> Vec<u8> {
+    let macs =
+        build::Macs { source: Mac([2, 0, 0, 0, 0, 11]), destination: Mac([2, 0, 0, 0, 0, 10]) };
+    let ours: IpAddr = [10, 9, 0, 1].into();
+    let mixed = number.wrapping_mul(0x9e37_79b1);
+    let [a, b, c, d] = mixed.to_be_bytes();
+    let them: IpAddr = [10, 64 + (a & 1), b & 15, c].into();
+    if number % 4 == 3 {
+        let mut message = Vec::new();
+        icmp::write(&mut message, 0, 0, &[a, b, c, d, d, c, b, a, 1, 2, 3, 4]);
+        return build::packet(macs, them, ours, Protocol::ICMP, 64, &message).expect("one family");
+    }
+    let segment = TcpSegment {
+        source: 80,
+        destination: 31_000 + (mixed % 1700) as u16,
+        sequence: 1,
+        acknowledgement: mixed.rotate_left(7),
+        flags: if number.is_multiple_of(2) { tcp::SYN | tcp::ACK } else { tcp::RST | tcp::ACK },
+        window: 100,
+        options: &[],
+        payload: &[],
+    };
+    build::tcp_segment(macs, them, ours, 64, &segment).expect("one family")
+}
