@@ -640,6 +640,125 @@ mod frames {
         }
     }
 
+    /// Who a frame is from and for, read at fixed places: shares nothing with the fence's reader.
+    fn plainly_read(frame: &[u8]) -> Option<(Mac, Mac, IpAddr, IpAddr)> {
+        let mac = |at: usize| frame.get(at..at + 6).map(|octets| Mac(octets.try_into().unwrap()));
+        let four =
+            |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(frame.get(at..at + 4)?).ok()?));
+        let six =
+            |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(frame.get(at..at + 16)?).ok()?));
+        let (from, to) = match frame.get(12..14)? {
+            [8, 0] if *frame.get(14)? == 0x45 => (four(26)?, four(30)?),
+            [8, 6] => (four(28)?, four(38)?),
+            [0x86, 0xdd] => match (frame.get(20)?, frame.get(54)?) {
+                // A neighbour solicitation is for whom it names.
+                (58, 135) => (six(22)?, six(62)?),
+                _ => (six(22)?, six(38)?),
+            },
+            _ => return None,
+        };
+        Some((mac(0)?, mac(6)?, from, to))
+    }
+
+    /// Good frames with some octets replaced, under every permit: what leaves is what the permit says.
+    #[test]
+    fn a_spoilt_frame_leaves_only_as_its_permit_says() {
+        let mut dice = Dice(0xfe2ce);
+        let (mut left, mut stayed) = (0, 0);
+        for round in 0..4_000u64 {
+            let unlimited = Ceilings::unlimited();
+            let (mut fence, kept) = fence(Risk::UNICAST, unlimited);
+            // Excluded and fragile stations were heard.
+            let (excluded, fragile) = (Mac([2, 0, 0, 0, 0, 0x66]), Mac([2, 0, 0, 0, 0, 0x81]));
+            fence.know(ip("10.20.1.66"), excluded);
+            fence.know(ip("10.20.1.81"), fragile);
+            let (own, its) = if dice.below(2) == 0 {
+                (ip("10.20.1.5"), ip(dice.one_of(&["10.20.1.7", "10.20.9.7"]).unwrap()))
+            } else {
+                (ip("fd20::5"), ip(dice.one_of(&["fd20::7", "fd20:0:0:9::7"]).unwrap()))
+            };
+            let permit = fence.guard().admit(its, V, Class::Ordinary).unwrap();
+            for _ in 0..16 {
+                let good = match (dice.below(4), its) {
+                    (0, IpAddr::V4(its)) => {
+                        build::arp_request(to(Mac::BROADCAST), v4("10.20.1.5"), its)
+                    }
+                    _ => any_packet(&mut dice, own, its).unwrap(),
+                };
+                let mut frame = good;
+                for _ in 0..dice.below(4) {
+                    let at = dice.below(frame.len().min(70) as u64) as usize;
+                    frame[at] = match dice.below(4) {
+                        0 => frame[at] ^ 1 << dice.below(8),
+                        1 => dice.below(256) as u8,
+                        2 => [0x66, 0x81, 0x05, 0x07, 0xff, 0x45, 0x60][dice.below(7) as usize],
+                        _ => frame[at].wrapping_add(1),
+                    };
+                }
+                if dice.below(10) == 0 {
+                    frame.truncate(dice.below(frame.len() as u64) as usize);
+                }
+                match fence.submit(&permit, &frame, Duration::from_millis(round)) {
+                    Submission::Sent => left += 1,
+                    Submission::Refused(_) => stayed += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            for frame in kept.0.lock().unwrap().iter() {
+                let (destination, source, from, for_whom) = plainly_read(frame).unwrap();
+                let unspecified = from.is_unspecified() && frame[12..14] == [8, 6];
+                assert_eq!((source, for_whom), (OURS, its), "{frame:02x?}");
+                assert!(from == own || unspecified, "{frame:02x?}");
+                assert!(destination != excluded && destination != OURS, "{frame:02x?}");
+                // A fragile router still forwards; on the link its MAC is itself.
+                let on_link = [ip("10.20.1.7"), ip("fd20::7")].contains(&its);
+                assert!(!on_link || destination != fragile, "{frame:02x?}");
+                let ipv4 = frame[12..14] == [8, 0];
+                if ipv4 {
+                    assert_eq!(
+                        u16::from_be_bytes([frame[20], frame[21]]) & 0x3fff,
+                        0,
+                        "a fragment"
+                    );
+                }
+            }
+        }
+        assert!(left > 5_000 && stayed > 20_000, "{left} {stayed}");
+    }
+
+    /// Nothing leaves outside the window, by whatever permit.
+    #[test]
+    fn outside_the_window_no_permit_lets_a_frame_through() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut rules = rules(Risk::SPOOFED);
+        rules.window = Some((at(10), at(20)));
+        let mut fence = Fence::new(Guard::new(rules, at(0)), Ceilings::default());
+        let kept = Kept::default();
+        fence.add_link(V, Box::new(kept.clone()));
+        let guard = fence.guard();
+        let target = guard.admit(ip("10.20.1.7"), V, Class::Ordinary).unwrap();
+        let steered = guard.admit_steered(ip("10.20.1.7"), THEIRS, ip("10.20.9.7"), V).unwrap();
+        let link_wide = guard.admit_link_wide(V).unwrap();
+        let direct = echo(to(THEIRS), "10.20.1.5", "10.20.1.7", 64);
+        let by_another = echo(to(THEIRS), "10.20.1.5", "10.20.9.7", 2);
+        let group = Mac([1, 0, 0x5e, 0, 0, 0xfb]);
+        let ends = ((ip("10.20.1.5"), 5353), (ip("224.0.0.251"), 5353));
+        let to_all = build::udp_datagram(to(group), ends.0, ends.1, 1, b"question").unwrap();
+        for (second, open) in
+            [(0, false), (9, false), (10, true), (19, true), (20, true), (21, false)]
+        {
+            let now = Duration::from_secs(second);
+            let told = [
+                outcome(fence.submit(&target, &direct, now)),
+                outcome(fence.submit(&steered, &by_another, now)),
+                outcome(fence.submit(&link_wide, &to_all, now)),
+            ];
+            let expected = if open { Ok(()) } else { Err(Refusal::Window) };
+            assert_eq!(told, [expected; 3], "{second}");
+        }
+        assert_eq!(kept.0.lock().unwrap().len(), 9);
+    }
+
     #[test]
     fn link_wide_frames_need_risk_two_and_stay_on_the_link() {
         let (quiet, _) = fence(Risk::UNICAST, Ceilings::default());

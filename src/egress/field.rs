@@ -289,6 +289,7 @@ mod tests {
             protocol,
             label: 0,
             fragment: false,
+            unfinished: false,
             rerouted: false,
             payload,
             cut: false,

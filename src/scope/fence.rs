@@ -473,7 +473,7 @@ fn is_echo_request(packet: &Packet<'_>) -> bool {
 /// What no frame of ours ever is: cut, fragmented, source-routed, an answer or an announcement in
 /// somebody's name, a tunnel, a TCP segment with anything but a SYN or a reset.
 fn check_packet(packet: &Packet<'_>) -> Result<(), Refusal> {
-    if packet.cut || packet.fragment || packet.rerouted {
+    if packet.cut || packet.fragment || packet.unfinished || packet.rerouted {
         return Err(Refusal::Forbidden);
     }
     let known = match packet.protocol {

@@ -66,6 +66,8 @@ pub struct Packet<'a> {
     pub label: u32,
     /// A later fragment: its payload begins in the middle.
     pub fragment: bool,
+    /// More fragments follow.
+    pub unfinished: bool,
     /// IPv4 options, or an IPv6 routing header: it may go elsewhere than its destination says.
     pub rerouted: bool,
     /// From the upper header on, to the end that the length field gives (or the capture).
@@ -137,6 +139,7 @@ impl<'a> Packet<'a> {
             protocol: header[9],
             label: u32::from(u16::from_be_bytes([header[4], header[5]])),
             fragment: u16::from_be_bytes([header[6], header[7]]) & 0x1fff != 0,
+            unfinished: header[6] & 0x20 != 0,
             rerouted: header_length > 20,
             payload,
             cut: total > bytes.len(),
@@ -157,6 +160,7 @@ impl<'a> Packet<'a> {
             protocol: header[6],
             label: u32::from_be_bytes([0, header[1] & 0x0f, header[2], header[3]]),
             fragment: false,
+            unfinished: false,
             rerouted: false,
             payload: rest.get(..length).unwrap_or(rest),
             cut: length > rest.len(),
@@ -172,6 +176,7 @@ impl<'a> Packet<'a> {
                 FRAGMENT => {
                     let (extension, behind) = packet.payload.split_first_chunk::<8>()?;
                     packet.fragment |= u16::from_be_bytes([extension[2], extension[3]]) & !7 != 0;
+                    packet.unfinished |= extension[3] & 1 != 0;
                     packet.payload = behind;
                     packet.protocol = extension[0];
                 }

@@ -27,7 +27,7 @@ pub struct Member {
     pub probe: &'static str,
     pub target: IpAddr,
     pub question: u16,
-    /// The Ethernet source of its answer.
+    /// Of its next hop.
     pub mac: Mac,
 }
 
@@ -123,6 +123,17 @@ impl Control {
                 entry.missed = 0;
             }
         }
+    }
+
+    /// When an answer of any kind was heard last.
+    pub fn heard_last(&self) -> Option<Duration> {
+        self.heard_last
+    }
+
+    /// Whether a group that was asked before has heard nothing since.
+    pub fn is_waiting_since(&self, time: Duration) -> bool {
+        let is_asked = self.asked_last.is_some() && self.entries.len() >= LEAST_MEMBERS;
+        is_asked && self.heard_last.is_some_and(|last| last <= time)
     }
 
     pub fn members(&self) -> usize {

@@ -32,10 +32,8 @@ impl Run<'_, '_> {
         }
         self.position = self.closed.next_open(self.position, self.length);
         if self.position >= self.length {
-            return match self.deferred.front() {
-                Some(&(due, _)) => Some(Asked::Wait(due.saturating_sub(now))),
-                None => None,
-            };
+            let first = self.deferred.front();
+            return first.map(|&(due, _)| Asked::Wait(due.saturating_sub(now)));
         }
         let position = self.position;
         let cycle = self.pass.shard.place(position) / self.hosts.max(1);

@@ -5,6 +5,7 @@ mod ask;
 mod reporter;
 mod round_trips;
 mod run;
+mod trail;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,7 +30,8 @@ pub trait Watcher {
     /// A few times a second.
     fn progress(&mut self, progress: &Progress);
 
-    /// Where the pass stands, about once a second: what a resume would go on from.
+    /// Where a resume would go on from, about once a second: where the pass stood so long ago that what was asked
+    /// until then is answered, or will not be.
     fn checkpoint(&mut self, _checkpoint: &Checkpoint) {}
 
     /// Whether to stop: asked once per batch. What is in flight is still waited for.

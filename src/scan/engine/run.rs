@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::answered::Closed;
 use super::reporter::Reporter;
 use super::round_trips::RoundTrips;
+use super::trail::Trail;
 use super::{LONGEST_SLEEP, MOST_QUESTIONS, Progress, ScanError, Watcher, hear};
 use crate::link::LinkError;
 use crate::observe::{Fact, Source};
-use crate::scan::care::control::Judgement;
+use crate::scan::care::control::{Judgement, SILENCE};
 use crate::scan::care::{Care, Member, Silence, Trouble};
 use crate::scan::order::Order;
 use crate::scan::pass::{Checkpoint, Outcome, Pass, Targets};
@@ -23,6 +24,8 @@ use crate::scope::{Submission, Vantage};
 const BATCH: usize = 64;
 /// Places looked at between two looks at the clock where nothing is sent.
 const MOST_PASSED: usize = 4096;
+/// Silence is told within so long after a pass's last question, or the group cannot tell it.
+const LONGEST_DOUBT: Duration = SILENCE.saturating_mul(2);
 /// Of a receive ring filled so far, the sender slows down.
 const HALF_FULL: f32 = 0.5;
 
@@ -75,8 +78,7 @@ pub(super) struct Run<'p, 'a> {
     pub(super) sent_in_round: u64,
     pub(super) rtt: RoundTrips,
     pub(super) outcome: Outcome,
-    /// Where it stood when the control group was last well: what came after may be lost.
-    well_at: Checkpoint,
+    trail: Trail,
 }
 
 impl<'p, 'a> Run<'p, 'a> {
@@ -137,7 +139,7 @@ impl<'p, 'a> Run<'p, 'a> {
             sent_in_round: 0,
             rtt: RoundTrips::new(),
             outcome: Outcome::default(),
-            well_at: Checkpoint { pass: pass.id, round: 0, position: 0 },
+            trail: Trail::new(Checkpoint { pass: pass.id, round: 0, position: 0 }),
             vantage,
             pass,
         })
@@ -153,7 +155,7 @@ impl<'p, 'a> Run<'p, 'a> {
     pub(super) fn go_on_from(&mut self, checkpoint: Checkpoint) {
         self.round = checkpoint.round;
         self.position = checkpoint.position.min(self.length);
-        self.well_at = checkpoint;
+        self.trail = Trail::new(checkpoint);
     }
 
     pub(super) fn all(
@@ -187,12 +189,16 @@ impl<'p, 'a> Run<'p, 'a> {
                 }
                 Ok(RoundEnd::Silent(silence)) => {
                     self.outcome.silent = Some(silence);
-                    self.outcome.interrupted = Some(self.well_at);
+                    self.outcome.interrupted = Some(self.settled_by(silence.since));
                     break;
                 }
                 Err(source) => {
-                    // What was asked of a link that was about to go may be lost.
-                    self.outcome.interrupted = Some(self.well_at);
+                    // What was asked of a link that was about to go may be lost: since the last answer, or a while.
+                    let now = world.now();
+                    let longest = now.saturating_sub(SILENCE);
+                    let heard =
+                        care.control.heard_last().map_or(longest, |heard| heard.max(longest));
+                    self.outcome.interrupted = Some(self.settled_by(heard));
                     let outcome = Box::new(self.outcome);
                     return Err(ScanError::Link { source, outcome });
                 }
@@ -265,7 +271,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 watcher.progress(&self.progress(now, Some(pace)));
             }
             if pace.checkpoint_is_due(now) {
-                watcher.checkpoint(&self.checkpoint());
+                watcher.checkpoint(&self.settled_by(now));
             }
         }
     }
@@ -277,7 +283,7 @@ impl<'p, 'a> Run<'p, 'a> {
         recogniser: &Recogniser,
         world: &mut dyn World,
         watcher: &mut dyn Watcher,
-        ended: RoundEnd,
+        mut ended: RoundEnd,
     ) -> Result<RoundEnd, LinkError> {
         if self.sent_in_round == 0 || matches!(ended, RoundEnd::Silent(_)) {
             return Ok(ended);
@@ -285,14 +291,29 @@ impl<'p, 'a> Run<'p, 'a> {
         let linger = self.pass.linger;
         let began = world.now();
         let mut last_answer = began;
+        let is_last = self.round + 1 >= self.pass.rounds;
+        let longest = began + linger.most + LONGEST_DOUBT;
         loop {
             let now = world.now();
             let end = (last_answer + self.rtt.quiet(linger)).min(began + linger.most);
-            if now >= end || self.nothing_is_open() {
+            if self.nothing_is_open() {
                 return Ok(ended);
             }
+            // What is under way is waited for all the same.
             if ended == RoundEnd::Done && watcher.stopping() {
-                return Ok(RoundEnd::Stopped);
+                ended = RoundEnd::Stopped;
+            }
+            if now >= end {
+                // A pass is not over before somebody was heard after its last question.
+                let doubt = is_last && now < longest && care.control.is_waiting_since(began);
+                if ended != RoundEnd::Done || !doubt {
+                    return Ok(ended);
+                }
+                if let Some(silence) = self.look_after(care, recogniser, world, now) {
+                    return Ok(RoundEnd::Silent(silence));
+                }
+                self.hear(care, recogniser, world, watcher, LONGEST_SLEEP)?;
+                continue;
             }
             let answered = self.outcome.answered;
             world.fence().flush()?;
@@ -350,7 +371,8 @@ impl<'p, 'a> Run<'p, 'a> {
             probe: recognised.probe,
             target: *ip,
             question: port.map_or(0, |port| port.number),
-            mac: *mac,
+            // As it was asked: its answer may have come by another way, which need not lead back.
+            mac: self.pass.next_hops.mac_for(*ip).unwrap_or(*mac),
         })
     }
 
@@ -373,13 +395,16 @@ impl<'p, 'a> Run<'p, 'a> {
             care.throttle.trouble(now, Trouble::RingFull);
         }
         let control = &mut care.control;
+        // Were the network to fall silent, what is needed is where the pass stood before the last answer.
+        let heard = control.heard_last().unwrap_or(now).max(now.saturating_sub(LONGEST_DOUBT * 2));
+        let needed_from = heard.saturating_sub(self.pass.linger.most);
+        self.trail.note(now, self.checkpoint(), needed_from);
         let sent = &mut self.outcome.sent;
         control.due(now, |member| {
             *sent += u64::from(ask_member(member, recogniser, world, now));
         });
         match control.judge(now) {
-            Judgement::NotYet => {}
-            Judgement::Well => self.well_at = self.checkpoint(),
+            Judgement::NotYet | Judgement::Well => {}
             Judgement::Thin => care.throttle.trouble(now, Trouble::AnswersThin),
             Judgement::Silent(silence) => return Some(silence),
         }
@@ -405,6 +430,11 @@ impl<'p, 'a> Run<'p, 'a> {
         let slot = self.order.place_of(host)?;
         let cycle = self.pass.cycle_of(host, *number);
         self.pass.shard.position(cycle * self.hosts + slot)
+    }
+
+    /// Where the pass stood when the last was asked whose answer was heard by this time, if it was to be heard at all.
+    fn settled_by(&self, time: Duration) -> Checkpoint {
+        self.trail.at(time.saturating_sub(self.rtt.quiet(self.pass.linger)))
     }
 
     fn checkpoint(&self) -> Checkpoint {
