@@ -305,6 +305,16 @@ fn dry_run(
     if !plan.areas.is_empty() {
         conduct.put(asked)?;
     }
+    let mut proposed = table(&["prefix", "source", "candidates"]);
+    for area in &plan.areas {
+        for of in &area.candidates {
+            let source = conduct.say(&format!("candidates-{}", of.source), &[]);
+            proposed.add_row([area.prefix.clone(), source, of.asked.to_string()]);
+        }
+    }
+    if plan.areas.iter().any(|area| !area.candidates.is_empty()) {
+        conduct.put(proposed)?;
+    }
     let mut table =
         table(&["pass", "interface", "targets", "questions", "rounds", "packets", "wait"]);
     for step in &plan.steps {

@@ -11,8 +11,8 @@ use super::build::{Builder, Devices};
 use super::{Context, DeviceKey, Inventory, Role, coverage, egress, in_time, segment};
 use crate::net::{AddressSet, Mac, PrefixMap, special};
 use crate::observe::{
-    DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, RoutingSpeaker,
-    Source, VantageId,
+    DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, Proposed,
+    RoutingSpeaker, Source, VantageId,
 };
 
 /// The inventory of a sweep. Pure: the order of the log does not matter.
@@ -46,7 +46,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         in_use.entry(ip).or_default();
     }
     let segments = segment::segments(log, context, &links, &devices, &in_use);
-    let coverage = coverage::coverage(log, &devices, &in_use);
+    let coverage = coverage::coverage(log, &links, &devices, &in_use);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
@@ -71,6 +71,10 @@ pub(super) struct Links {
     /// By the prefix they were asked in: the method that answered, and from which MAC.
     ghosts_of: PrefixMap<Vec<(String, Mac)>>,
     ghost_addresses: HashSet<IpAddr>,
+    /// Subnet-router anycast addresses that were asked (RFC 4291 §2.6.1): any router of the subnet answers for them.
+    anycast: HashSet<IpAddr>,
+    /// Those of them that something answered from.
+    pub anycast_answered: HashSet<IpAddr>,
     /// (address, MAC) that something else than an answer to our asking shows to belong together.
     attested: HashSet<(IpAddr, Mac)>,
     /// Addresses that a redundancy protocol's speakers share: who lists them.
@@ -91,6 +95,8 @@ impl Links {
             ghosts: Vec::new(),
             ghosts_of: PrefixMap::new(),
             ghost_addresses: HashSet::new(),
+            anycast: HashSet::new(),
+            anycast_answered: HashSet::new(),
             attested: HashSet::new(),
             shared: BTreeMap::new(),
             sharers: BTreeMap::new(),
@@ -157,6 +163,11 @@ impl Links {
                 Fact::Forwarding(answer) => {
                     links.attested.insert((answer.from, answer.answered_by));
                 }
+                Fact::Asked(asked) => {
+                    let anycast =
+                        asked.by_proposer().filter(|(by, _)| *by == Proposed::SUBNET_ROUTER);
+                    links.anycast.extend(anycast.flat_map(|(_, addresses)| addresses));
+                }
                 Fact::EgressProbe(probe) => {
                     links.canaries.insert(probe.canary);
                 }
@@ -176,6 +187,13 @@ impl Links {
         let own = &links.own_macs;
         for speakers in links.shared.values_mut() {
             speakers.retain(|(_, mac)| mac.is_station() && !own.contains(mac));
+        }
+        for (_, observation) in log.iter() {
+            if let Fact::Answer { ip, .. } = &observation.fact
+                && links.anycast.contains(ip)
+            {
+                links.anycast_answered.insert(*ip);
+            }
         }
         // An answer by another method that was not routed on its way is the station's own, too.
         for (_, observation) in log.iter() {
@@ -212,7 +230,8 @@ impl Links {
 
     /// Whether an observation of this address at this MAC proves nothing.
     fn is_void(&self, ip: IpAddr, mac: Mac, observation: &Observation) -> bool {
-        self.ghost_addresses.contains(&ip) && !self.attested.contains(&(ip, mac))
+        self.anycast.contains(&ip)
+            || self.ghost_addresses.contains(&ip) && !self.attested.contains(&(ip, mac))
             || self.answers_for_anything(ip, mac, observation)
                 && !(matches!(observation.source, Source::Arp | Source::Ndp)
                     && self.attested.contains(&(ip, mac))

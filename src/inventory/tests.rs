@@ -246,6 +246,7 @@ fn coverage_merges_what_was_asked() {
             excluded: 2,
             complete,
             addresses: Vec::new(),
+            proposed: Vec::new(),
         };
         (Source::Sweep, Fact::Asked(asked))
     };

@@ -308,4 +308,34 @@ pub struct Asked {
     /// Where not the whole prefix was asked: the addresses that were, in full. Bounded by the pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// Where candidates were asked: who proposed them. `addresses` stands in this order, so the first is who proposed
+    /// the first so many of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposed: Vec<Proposed>,
+}
+
+impl Asked {
+    /// The addresses listed, by who proposed them.
+    pub fn by_proposer(&self) -> impl Iterator<Item = (&str, &[IpAddr])> {
+        let mut rest = self.addresses.as_slice();
+        self.proposed.iter().map(move |proposed| {
+            let count = usize::try_from(proposed.asked).unwrap_or(usize::MAX).min(rest.len());
+            let (of, after) = rest.split_at(count);
+            rest = after;
+            (proposed.by.as_str(), of)
+        })
+    }
+}
+
+/// How many of the addresses asked a source of candidates proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The source's word: `low-byte`, `eui64` …
+    pub by: String,
+    pub asked: u64,
+}
+
+impl Proposed {
+    /// The word for subnet-router anycast addresses: what answers from one is a router, and no device of that address.
+    pub const SUBNET_ROUTER: &str = "subnet-router";
 }

@@ -16,7 +16,8 @@ pub use egress::{
 };
 pub use fact::{
     Asked, DhcpClient, DhcpServer, Fact, Forwarding, IcmpError, LldpNeighbour, PortState,
-    PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
+    PrefixInformation, Proposed, RouteInformation, RouterAdvertisement, RoutingProtocol,
+    RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
 pub use log::{Log, LogLimits};

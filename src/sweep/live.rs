@@ -15,8 +15,12 @@ pub struct Live {
     pub answered: BTreeSet<IpAddr>,
     /// Every station MAC heard at a vantage.
     pub stations: BTreeMap<VantageId, BTreeSet<Mac>>,
-    /// IPv6 addresses heard of, used or advertised.
+    /// IPv6 addresses heard of: used, advertised, asked for, or at the head of a packet.
     pub heard_ipv6: BTreeSet<Ipv6Addr>,
+    /// Routers that ladders, errors and forwarding tests showed.
+    pub hops: BTreeSet<Ipv6Addr>,
+    /// Who joined which solicited-node group, by the low 24 bits that the group gives away.
+    pub joined: BTreeMap<VantageId, BTreeSet<(Mac, u32)>>,
     /// On-link prefixes that router advertisements or DHCP named, by vantage.
     pub on_link: BTreeMap<VantageId, BTreeSet<Prefix>>,
     /// Prefixes named as lying behind a router.
@@ -48,14 +52,16 @@ impl Live {
                 if *state == PortState::Alive {
                     self.station(vantage, *mac);
                 }
-                if let IpAddr::V6(ip) = ip {
-                    self.heard_ipv6.insert(*ip);
-                    if special::is_link_local((*ip).into()) {
-                        self.neighbour(vantage, (*ip).into(), *mac);
-                    }
+                if special::is_link_local(*ip) {
+                    self.neighbour(vantage, *ip, *mac);
                 }
             }
+            Fact::Hop { from, .. } => self.hop(*from),
+            Fact::Forwarding(answer) => self.hop(answer.from),
             Fact::IcmpError(error) => {
+                if error.from != error.target {
+                    self.hop(error.from);
+                }
                 let beyond = error.from != error.target;
                 let here = match Family::of(error.from) {
                     Family::Ipv4 => (error.icmp_type, error.code) == (3, HOST_UNREACHABLE),
@@ -93,11 +99,41 @@ impl Live {
                 self.queriers.insert(vantage);
             }
             Fact::Lldp(neighbour) => self.station(vantage, neighbour.mac),
-            Fact::DhcpClient(client) => self.station(vantage, client.mac),
+            Fact::DhcpClient(client) => {
+                self.station(vantage, client.mac);
+                self.heard(client.requested);
+            }
+            Fact::Encapsulated { inner, .. } => {
+                // Of a client behind a relay only the address is of use here.
+                if let Fact::DhcpClient(client) = &**inner {
+                    self.heard(client.requested);
+                }
+            }
+            Fact::Listener { mac, group: IpAddr::V6(group), .. } if mac.is_station() => {
+                if let Some(low) = special::solicited(*group) {
+                    self.joined.entry(vantage).or_default().insert((*mac, low));
+                }
+            }
             Fact::Traffic { ip: IpAddr::V6(ip), mac, .. } if ip.is_unicast_link_local() => {
                 self.neighbour(vantage, (*ip).into(), *mac);
             }
+            Fact::Traffic { ip, .. } => self.heard(Some(*ip)),
             _ => {}
+        }
+    }
+
+    fn heard(&mut self, ip: Option<IpAddr>) {
+        if let Some(IpAddr::V6(ip)) = ip.filter(|ip| special::is_host(*ip)) {
+            self.heard_ipv6.insert(ip);
+        }
+    }
+
+    fn hop(&mut self, ip: IpAddr) {
+        if let IpAddr::V6(ip) = ip
+            && special::is_host(ip.into())
+            && !ip.is_unicast_link_local()
+        {
+            self.hops.insert(ip);
         }
     }
 

@@ -166,6 +166,7 @@ cli-plan-unreachable = No way to
 cli-plan-prefix = Prefix
 cli-plan-via = Through
 cli-plan-how = How
+cli-plan-source = Source
 cli-plan-excluded = Excluded
 cli-plan-on-link = on the link
 cli-plan-full = every address

@@ -166,6 +166,7 @@ cli-plan-unreachable = 无路可达
 cli-plan-prefix = 网段
 cli-plan-via = 经由
 cli-plan-how = 方式
+cli-plan-source = 来源
 cli-plan-excluded = 排除
 cli-plan-on-link = 同一链路
 cli-plan-full = 逐个地址

@@ -153,6 +153,7 @@ impl Conductor<'_> {
                     excluded: area.excluded,
                     complete: complete && self.all_admitted(area, probe),
                     addresses: Vec::new(),
+                    proposed: Vec::new(),
                 },
             );
         }

@@ -34,7 +34,7 @@ pub use egress::{BETWEEN_WAVES, MOST_CANARIES};
 use eye::Eye;
 pub use ghosts::MOSTLY;
 
-use super::candidates::{self, Seeds};
+use super::candidates::{self, Candidates, OnLink, Seeds};
 use super::checkpoint::{self, State};
 use super::intake::{Intake, lock};
 use super::link_wide;
@@ -48,7 +48,7 @@ use super::vantage::Station;
 use super::witnessed;
 use crate::link::{self, LinkError, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
-use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
+use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Proposed, Source, VantageId};
 use crate::result::v1;
 use crate::scan::{
     self, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress, Recognised,
@@ -323,6 +323,7 @@ impl<'a> Conductor<'a> {
             self.ports()?;
             self.forwarding()?;
             self.ladders()?;
+            self.learn("icmpv6-learnt-again")?;
         } else {
             self.explain_passive();
         }
