@@ -207,7 +207,8 @@ fn gateways(
         match &observation.fact {
             Fact::Gateway { address } => put(*address),
             Fact::DhcpServer(server) => server.routers.iter().copied().for_each(&mut put),
-            Fact::Hop { from, .. } => put(*from),
+            // Where a ladder ends, the target itself answers.
+            Fact::Hop { from, target, .. } if from != target => put(*from),
             Fact::RoutingSpeaker(speaker) => match speaker.protocol {
                 RoutingProtocol::Vrrp | RoutingProtocol::Hsrp => {
                     speaker.virtual_addresses.iter().copied().for_each(&mut put);

@@ -258,12 +258,19 @@ impl Mine<'_> {
         }
         if orders.uses(Method::Icmpv6) {
             let all = candidates_on_link.saturating_add(candidates_routed);
-            add(steps, "icmpv6", all, 1, 2, linger(2), true);
+            let paced = |candidates: u128, rounds: u8| {
+                let questions = candidates as f64 * f64::from(rounds);
+                // The clock's steps make it slower: 177 a second were measured.
+                Duration::from_secs_f64(questions * 1.5 / f64::from(candidates::A_SECOND))
+            };
+            let wait = linger(2) + paced(candidates_routed, 2);
+            add(steps, "icmpv6", all, 1, 2, wait, true);
             // At most: nobody knows what the first answers teach.
             let areas = self.areas(Family::Ipv6, Place::Beyond).count();
             let learnt = (areas * candidates::MOST_LEARNT) as u128;
             let rounds = candidates::LEARNING_ROUNDS as u8;
-            add(steps, "icmpv6-learnt", learnt, rounds.into(), 2, linger(2 * rounds), true);
+            let wait = linger(2 * rounds) + paced(learnt, 2 * rounds);
+            add(steps, "icmpv6-learnt", learnt, rounds.into(), 2, wait, true);
         }
         let (mut chunks, mut samples) = (0usize, 0u128);
         for area in self.territory.explore.iter().filter(|area| area.vantage == self.station.id) {

@@ -1,7 +1,7 @@
 //! Routers that hop ladders, errors and forwarding tests showed, and what stands beside them: the other end of a /127
 //! (RFC 6164), the next numbers up and down.
 
-use super::{CandidateSource, Place, Standing};
+use super::{CandidateSource, Place, Standing, interface_id};
 
 /// Beside each router. A guess.
 const BESIDE: u128 = 2;
@@ -28,6 +28,8 @@ impl CandidateSource for Hops {
                 (1..=BESIDE).flat_map(move |step| [hop.checked_add(step), hop.checked_sub(step)]);
             std::iter::once(hop ^ 1).chain(steps.flatten())
         });
-        Box::new(hops().chain(beside))
+        // Zero is the routers' anycast address where a prefix is no longer than a /64.
+        let is_host = |number: &u128| place.prefix.length() > 64 || interface_id(*number) != 0;
+        Box::new(hops().chain(beside).filter(is_host))
     }
 }

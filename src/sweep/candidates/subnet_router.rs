@@ -1,8 +1,8 @@
 //! The subnet-router anycast address: the prefix with an interface identifier of zero. RFC 4291 §2.6.1.
 //!
-//! Only routers answer it. Linux answers from an address of its own (no `anycast_src_echo_reply`), so what comes back is
-//! heard as traffic from a router of the prefix, and asked by its own address in the next round. A router that answers from
-//! the anycast address shows that there is one, and is no device of that address.
+//! Only routers answer it. One that answers from the anycast address shows that there is a router, and is no device of that
+//! address. Linux answers from the address that it has on our side (measured; `anycast_src_echo_reply` is off), which says
+//! nothing new: its address in the prefix is known by SNMP, a name or a habit.
 
 use super::{CandidateSource, OnLink, Place};
 use crate::observe::Proposed;

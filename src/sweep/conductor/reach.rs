@@ -1,5 +1,6 @@
 //! Who answers an echo, on the link and behind routers, and what lies in the ranges to explore.
 
+use super::ask::Manner;
 use super::targets::of_area;
 use super::*;
 
@@ -76,7 +77,8 @@ impl Conductor<'_> {
         }
         self.echoed.extend(&all);
         let targets = Targets::Addresses(AddressSet::of_addresses(all));
-        let outcome = self.run(name, "icmpv6", station, targets, &[0], 2, None)?;
+        let manner = Manner { linger: None, rate: Some(candidates::A_SECOND) };
+        let outcome = self.run_in(name, "icmpv6", station, targets, &[0], 2, manner)?;
         for (area, candidates) in by_area {
             self.asked_by_candidates(&area, "icmpv6", &[], &candidates, &outcome);
         }
