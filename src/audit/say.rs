@@ -94,6 +94,9 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
         Fact::Binding { ip, mac } => {
             say("audit-seen-binding", &[text("ip", ip), text("mac", mac), source, count])
         }
+        Fact::Tentative { ip, mac } => {
+            say("audit-seen-tentative", &[text("ip", ip), text("mac", mac)])
+        }
         Fact::Conflict { ip, mac } => {
             say("audit-seen-conflict", &[text("ip", ip), text("mac", mac)])
         }

@@ -506,6 +506,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
     let mac = match &observation.fact {
         Fact::DhcpClient(client) => client.mac,
         Fact::Lldp(neighbour) => neighbour.mac,
+        Fact::Tentative { mac, .. } => *mac,
         // A station that answers for anything is there all the same; what it answers is not.
         Fact::Binding { mac, .. } | Fact::Answer { mac, .. }
             if matches!(observation.source, Source::Arp | Source::Ndp) =>
@@ -528,6 +529,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
                 device.claim(ip, id);
             }
         }
+        Fact::Tentative { ip, .. } => device.claim(*ip, id),
         Fact::Lldp(neighbour) => {
             if let Some(name) = &neighbour.system_name {
                 device.name(name);

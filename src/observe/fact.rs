@@ -29,6 +29,11 @@ pub enum Fact {
         ip: IpAddr,
         mac: Mac,
     },
+    /// A station asks whether an address is free, before it uses it: duplicate address detection, RFC 4862 §5.4.
+    Tentative {
+        ip: IpAddr,
+        mac: Mac,
+    },
     /// Two stations answered for one address within the sweep, or one said it defends it.
     Conflict {
         ip: IpAddr,

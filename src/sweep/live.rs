@@ -21,6 +21,8 @@ pub struct Live {
     pub hops: BTreeSet<Ipv6Addr>,
     /// Who joined which solicited-node group, by the low 24 bits that the group gives away.
     pub joined: BTreeMap<VantageId, BTreeSet<(Mac, u32)>>,
+    /// How many addresses a station was heard to try.
+    pub tried: BTreeMap<Mac, usize>,
     /// On-link prefixes that router advertisements or DHCP named, by vantage.
     pub on_link: BTreeMap<VantageId, BTreeSet<Prefix>>,
     /// Prefixes named as lying behind a router.
@@ -35,6 +37,9 @@ pub struct Live {
     pub ports: usize,
 }
 
+/// Addresses that one station tries, or whose groups it joins, that are asked for: a host has a few, a router or a machine of
+/// containers tens; who tries thousands only crowds the others out. A guess.
+const MOST_TRIED: usize = 64;
 /// ICMP codes that say: the destination's network is here, the host did not answer. A router without
 /// a route says net unreachable (0) instead. RFC 792, RFC 1812 §5.2.7.1.
 const HOST_UNREACHABLE: u8 = 1;
@@ -110,8 +115,18 @@ impl Live {
                 }
             }
             Fact::Listener { mac, group: IpAddr::V6(group), .. } if mac.is_station() => {
-                if let Some(low) = special::solicited(*group) {
-                    self.joined.entry(vantage).or_default().insert((*mac, low));
+                let of = self.joined.entry(vantage).or_default();
+                if let Some(low) = special::solicited(*group)
+                    && of.range((*mac, 0)..=(*mac, u32::MAX)).count() < MOST_TRIED
+                {
+                    of.insert((*mac, low));
+                }
+            }
+            Fact::Tentative { ip: IpAddr::V6(ip), mac } => {
+                self.station(vantage, *mac);
+                let of = self.tried.entry(*mac).or_default();
+                if *of < MOST_TRIED && self.heard_ipv6.insert(*ip) {
+                    *of += 1;
                 }
             }
             Fact::Traffic { ip: IpAddr::V6(ip), mac, .. } if ip.is_unicast_link_local() => {

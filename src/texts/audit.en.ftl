@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } sent DHCP { $message }
 audit-seen-lldp = { $mac } sent LLDP and calls itself { $name }
 audit-seen-routing = { $ip } ({ $mac }) speaks { $protocol }
 audit-seen-name = { $ip } ({ $mac }) calls itself { $name }
+audit-seen-tentative = { $mac } tried whether { $ip } is free
 audit-seen-querier = { $ip } ({ $mac }) queries for group members
 audit-seen-listener = { $ip } ({ $mac }) joined { $group }
 audit-seen-oddity = Odd { $protocol }: { $what }

@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } 发出 DHCP { $message }
 audit-seen-lldp = { $mac } 发送 LLDP，自称 { $name }
 audit-seen-routing = { $ip }（{ $mac }）发送 { $protocol } 报文
 audit-seen-name = { $ip }（{ $mac }）自称 { $name }
+audit-seen-tentative = { $mac } 检测 { $ip } 是否空闲
 audit-seen-querier = { $ip }（{ $mac }）发送组播成员查询
 audit-seen-listener = { $ip }（{ $mac }）加入组播组 { $group }
 audit-seen-oddity = { $protocol } 报文异常：{ $what }
