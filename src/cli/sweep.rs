@@ -21,7 +21,7 @@ use crate::registry::{self, Loaded, Registry};
 use crate::result::evidence::Frames;
 use crate::result::v1;
 use crate::sweep::plan::Plan;
-use crate::sweep::profile::{PortList, Profile, Ranking, SecretRef};
+use crate::sweep::profile::{PortList, Profile, Ranking, Secret, SecretRef};
 use crate::sweep::record::{Record, RecordError};
 use crate::sweep::{
     self, Case, EgressOrders, End, Forbidden, Machine, Orders, SweepError, Swept, checkpoint, lock,
@@ -60,6 +60,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
         notices: loaded.as_ref().map(|l| warnings(conduct, l)).unwrap_or_default(),
         registry,
         egress: egress_orders(conduct, &profile)?,
+        snmp: communities(conduct, &profile)?,
         profile,
     };
     check_unit(conduct, &orders)?;
@@ -134,6 +135,21 @@ fn egress_orders(conduct: &Conduct, profile: &Profile) -> Result<EgressOrders, F
         orders.access = Some(Arc::new(access));
     }
     Ok(orders)
+}
+
+/// The communities of version 2c that the profile names. Version 3 and version 1 are not spoken yet.
+fn communities(conduct: &Conduct, profile: &Profile) -> Result<Vec<Secret>, Failure> {
+    let credentials = profile.services.snmp.iter().filter(|credential| credential.version == "2c");
+    credentials
+        .filter_map(|credential| credential.community.as_ref())
+        .map(|reference| {
+            reference.resolve().map_err(|fault| {
+                let place = format!("services.snmp = {reference}");
+                let arguments = [("where", place.into()), ("cause", fault.to_string().into())];
+                Failure::usage(conduct.say("cli-snmp-secret", &arguments))
+            })
+        })
+        .collect()
 }
 
 /// The registry as one JSON text, for the record.

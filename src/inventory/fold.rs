@@ -25,6 +25,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         put(id, observation, &links, &stands, &mut devices, &mut heard);
     }
     forwarding(log, &links, &stands, &mut devices);
+    hearsay(log, &stands, &mut devices);
     let devices = devices.finish(log);
 
     let mut in_use: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
@@ -539,6 +540,25 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
             }
         }
         _ => {}
+    }
+}
+
+/// What was told of devices that something else has shown: names that a server has for their addresses, addresses that they
+/// say they have. It makes no device.
+fn hearsay(log: &Log, stands: &Stands, devices: &mut Devices) {
+    for (id, observation) in log.iter() {
+        let at = match &observation.fact {
+            Fact::PointerName { ip, .. } => *ip,
+            Fact::ToldAddress { by, .. } => *by,
+            _ => continue,
+        };
+        let key = stands.station(at).map_or(DeviceKey::Address(at), DeviceKey::Station);
+        let Some(device) = devices.known(key) else { continue };
+        match &observation.fact {
+            Fact::PointerName { name, .. } => device.name(name),
+            Fact::ToldAddress { ip, .. } if special::is_host(*ip) => device.claim(*ip, id),
+            _ => {}
+        }
     }
 }
 

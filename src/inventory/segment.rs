@@ -31,6 +31,7 @@ pub enum SegmentSource {
     Interface,
     RouterAdvertisement,
     Dhcp,
+    Snmp,
     RoutingProtocol,
     Traceroute,
     LiveAddresses,
@@ -42,6 +43,7 @@ impl SegmentSource {
             SegmentSource::Interface => "interface",
             SegmentSource::RouterAdvertisement => "router-advertisement",
             SegmentSource::Dhcp => "dhcp",
+            SegmentSource::Snmp => "snmp",
             SegmentSource::RoutingProtocol => "routing-protocol",
             SegmentSource::Traceroute => "traceroute",
             SegmentSource::LiveAddresses => "live-addresses",
@@ -67,7 +69,9 @@ pub(super) fn segments(
     let mut gathered: BTreeMap<Prefix, Gathered> = BTreeMap::new();
     for (id, observation) in log.iter() {
         for (prefix, source, on_link) in stated(&observation.fact) {
-            if !is_segment(prefix) {
+            // What a router tells of its outer side is not ours to judge.
+            let told = source == SegmentSource::Snmp;
+            if !is_segment(prefix) || told && !context.scope.overlaps(prefix) {
                 continue;
             }
             let segment = gathered.entry(prefix).or_default();
@@ -155,6 +159,9 @@ fn stated(fact: &Fact) -> Vec<(Prefix, SegmentSource, bool)> {
             let delegated =
                 server.delegated.iter().map(|&prefix| (prefix, SegmentSource::Dhcp, false));
             own.into_iter().chain(delegated).collect()
+        }
+        Fact::ToldAddress { prefix, .. } => {
+            prefix.iter().map(|prefix| (*prefix, SegmentSource::Snmp, false)).collect()
         }
         Fact::RoutingSpeaker(speaker) => {
             let own = speaker.prefix.map(|prefix| (prefix, SegmentSource::RoutingProtocol, true));

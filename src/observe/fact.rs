@@ -91,6 +91,30 @@ pub enum Fact {
         mac: Mac,
         group: IpAddr,
     },
+    /// A router told by SNMP, out of its neighbour cache, whose MAC an address has.
+    ToldNeighbour {
+        by: IpAddr,
+        ip: IpAddr,
+        mac: Mac,
+    },
+    /// A router told by SNMP that it has an address itself, and in which prefix.
+    ToldAddress {
+        by: IpAddr,
+        ip: IpAddr,
+        prefix: Option<Prefix>,
+    },
+    /// A router told by SNMP that it has a route; without a next hop to a link of its own.
+    ToldRoute {
+        by: IpAddr,
+        prefix: Prefix,
+        next_hop: Option<IpAddr>,
+    },
+    /// A name server inside of the scope has this name for an address. Nobody has seen the address in use by that.
+    PointerName {
+        by: IpAddr,
+        ip: IpAddr,
+        name: Foreign,
+    },
     /// A frame that a dissector could not read to its end, or that lies about itself.
     Oddity {
         mac: Option<Mac>,

@@ -70,6 +70,8 @@ pub enum Source {
     Dns,
     PortMapping,
     Passive,
+    /// What a registered device tells by SNMP.
+    Snmp,
     /// What the sweep itself did: what it asked, how far it came.
     Sweep,
 }
@@ -101,6 +103,7 @@ impl Source {
             Source::Dns => "dns",
             Source::PortMapping => "port-mapping",
             Source::Passive => "passive",
+            Source::Snmp => "snmp",
             Source::Sweep => "sweep",
         }
     }

@@ -21,6 +21,11 @@ pub struct Live {
     pub hops: BTreeSet<Ipv6Addr>,
     /// Who joined which solicited-node group, by the low 24 bits that the group gives away.
     pub joined: BTreeMap<VantageId, BTreeSet<(Mac, u32)>>,
+    /// Addresses and MACs out of the neighbour caches of routers.
+    pub told: BTreeSet<(IpAddr, Mac)>,
+    /// IPv6 addresses that routers told, and those that name servers have a name for.
+    pub told_ipv6: BTreeSet<Ipv6Addr>,
+    pub named_ipv6: BTreeSet<Ipv6Addr>,
     /// How many addresses a station was heard to try.
     pub tried: BTreeMap<Mac, usize>,
     /// On-link prefixes that router advertisements or DHCP named, by vantage.
@@ -121,6 +126,18 @@ impl Live {
                 {
                     of.insert((*mac, low));
                 }
+            }
+            Fact::ToldNeighbour { ip, mac, .. } => {
+                self.told.insert((*ip, *mac));
+                if let IpAddr::V6(ip) = ip {
+                    self.told_ipv6.insert(*ip);
+                }
+            }
+            Fact::ToldAddress { ip: IpAddr::V6(ip), .. } => {
+                self.told_ipv6.insert(*ip);
+            }
+            Fact::PointerName { ip: IpAddr::V6(ip), .. } => {
+                self.named_ipv6.insert(*ip);
             }
             Fact::Tentative { ip: IpAddr::V6(ip), mac } => {
                 self.station(vantage, *mac);

@@ -13,6 +13,8 @@ pub mod plan;
 pub mod profile;
 pub mod record;
 mod replay;
+mod reverse_walk;
+mod snmp_walk;
 mod spool;
 mod tape;
 pub mod territory;

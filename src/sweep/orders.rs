@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::profile::{Method, Profile, SignatureState};
+use super::profile::{Method, Profile, Secret, SignatureState};
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
 use crate::egress::token::EgressKey;
@@ -36,6 +36,8 @@ pub struct Orders {
     pub scope_is_targets: bool,
     pub notices: Vec<v1::SweepNotice>,
     pub egress: EgressOrders,
+    /// Communities of SNMP version 2c, read before the capabilities go.
+    pub snmp: Vec<Secret>,
 }
 
 /// The secrets of the egress methods, read before the capabilities go.

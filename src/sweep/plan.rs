@@ -12,6 +12,7 @@ use super::conductor::{
 };
 use super::orders::Orders;
 use super::profile::Method;
+use super::reverse_walk;
 use super::territory::{self, Area, Reach, Territory};
 use crate::egress::{next_hop, spoofed_source};
 use crate::net::Family;
@@ -179,6 +180,9 @@ enum Place {
     Beyond,
 }
 
+/// Datagrams for the tables of one registered device, as they are foreseen: 400 rows in each of three. A guess.
+const SNMP_QUESTIONS: usize = 64;
+
 /// A step of the egress methods.
 struct WaysOut {
     pass: &'static str,
@@ -256,6 +260,10 @@ impl Mine<'_> {
         if orders.uses(Method::Icmp) {
             add(steps, "icmp", on_link.saturating_add(routed), 1, 2, linger(2), true);
         }
+        if !orders.snmp.is_empty() {
+            let devices = orders.registry.as_ref().map_or(0, |registry| registry.devices.len());
+            add(steps, "snmp", devices as u128, SNMP_QUESTIONS, 1, Duration::ZERO, true);
+        }
         if orders.uses(Method::Icmpv6) {
             let all = candidates_on_link.saturating_add(candidates_routed);
             let paced = |candidates: u128, rounds: u8| {
@@ -321,6 +329,12 @@ impl Mine<'_> {
         if routed > 0 {
             let segments = self.areas(Family::Ipv4, Place::Beyond).count() as u128;
             add(steps, "hops", segments, 8, 1, linger(1), true);
+        }
+        let areas = self.areas(Family::Ipv6, Place::OnLink).count()
+            + self.areas(Family::Ipv6, Place::Beyond).count();
+        if orders.profile.discovery.ipv6_dns && areas > 0 {
+            let questions = areas * reverse_walk::MOST_QUESTIONS;
+            add(steps, "names", 1, questions, 1, Duration::ZERO, true);
         }
         let on_link = on_link.saturating_add(candidates_on_link);
         let everyone = on_link.saturating_add(routed).saturating_add(candidates_routed);

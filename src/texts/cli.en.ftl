@@ -233,4 +233,5 @@ cli-egress-key-missing = The collector's log can only be read with the egress ke
 cli-egress-key = The egress key cannot be used ({ $where }): { $cause }
 cli-witness-too-large = The collector's log { $path } is larger than { $most } octets; carry the part that is of the sweep's time
 cli-witnessed = { $count } receipts of this sweep were taken from { $path }
+cli-snmp-secret = A community of SNMP cannot be used ({ $where }): { $cause }
 cli-egress-secret = A secret of the egress methods cannot be used ({ $where }): { $cause }

@@ -233,4 +233,5 @@ cli-egress-key-missing = 没有出口密钥无法读取采集端日志：请用 
 cli-egress-key = 出口密钥不可用（{ $where }）：{ $cause }
 cli-witness-too-large = 采集端日志 { $path } 超过 { $most } 字节；请只携带扫描时段内的部分
 cli-witnessed = 从 { $path } 取得本次扫描的 { $count } 条回执
+cli-snmp-secret = SNMP 团体字不可用（{ $where }）：{ $cause }
 cli-egress-secret = 出口检测所用的密钥不可用（{ $where }）：{ $cause }

@@ -21,6 +21,9 @@ const FARMED: &[(&str, u64)] = &[
     ("port", 1),
     ("words", 1),
     ("vendor", 1),
+    // The router's own address, and the host that only its cache knows.
+    ("snmp", 2),
+    ("dns", 1),
 ];
 
 fn row<'a>(result: &'a Value, prefix: &str) -> &'a Value {
@@ -66,6 +69,20 @@ fn each_habit_finds_its_host_and_says_so() {
     for heard in ["fd00:67:0:1:5b1c:77e2:c40d:913a", "fd00:67:0:1::c5:1234"] {
         assert!(text.contains(heard), "{heard}");
     }
+    // Names are told of whoever has them; a zone where everybody has one is not believed.
+    let names: Vec<&str> = result["devices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .flat_map(|device| device["hostnames"].as_array().expect("a list"))
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(names.contains(&"drawn.farm.example") && names.contains(&"low.farm.example"));
+    assert!(!text.contains("annex.example"));
+    let farm = result["segments"].as_array().expect("a list").iter().find(|s| s["prefix"] == FARM);
+    assert!(
+        farm.expect("a segment")["sources"].as_array().expect("a list").contains(&"snmp".into())
+    );
     let sent = result["sweep"]["packets_sent"].as_u64().unwrap();
     assert!(sent <= 7000, "{sent} frames");
     assert_as_planted("six", &swept.file("result.json"), None);
@@ -119,7 +136,7 @@ fn yields_are_the_same_when_judged_again() {
     let output = audit.output().expect("it runs");
     expect_code(&output, 0);
     let again: Value = serde_json::from_slice(&output.stdout).expect("the audit writes JSON");
-    for prefix in [FARM, "fd00:67:0:1::/64", "fd00:67:0:3::/64"] {
+    for prefix in [FARM, "fd00:67:0:1::/64", "fd00:67:0:3::b:0/124"] {
         assert_eq!(row(&again, prefix)["candidates"], row(&told, prefix)["candidates"], "{prefix}");
     }
 }

@@ -128,7 +128,18 @@ impl Seeds {
         let own =
             seen.iter().filter_map(|number| Mac::from_interface_id(Ipv6Addr::from_bits(*number)));
         let here = self.macs.iter().copied().filter(|_| on_link == OnLink::Here);
-        let told = self.told.iter().filter(|(ip, _)| kin(*ip)).map(|(_, mac)| *mac);
+        // Who has an IPv6 address elsewhere stands there.
+        let elsewhere: BTreeSet<Mac> = self
+            .told
+            .iter()
+            .filter(|(ip, _)| ip.is_ipv6() && !prefix.contains(*ip))
+            .map(|(_, mac)| *mac)
+            .collect();
+        let told = self
+            .told
+            .iter()
+            .filter(|(ip, mac)| prefix.contains(*ip) || kin(*ip) && !elsewhere.contains(mac))
+            .map(|(_, mac)| *mac);
         let registered = self.rows_of(prefix).flat_map(|row| row.macs.iter().copied());
         for mac in own.chain(here).chain(told).chain(registered) {
             if mac.is_station() && !mac.is_redundancy() && known.insert(mac) {

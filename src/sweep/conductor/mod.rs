@@ -18,6 +18,7 @@ mod reach;
 mod receipts;
 mod resolve;
 mod routers;
+mod talks;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -319,10 +320,13 @@ impl<'a> Conductor<'a> {
             }
             self.resolve()?;
             self.echo()?;
+            self.ask_routers()?;
+            self.learn("icmpv6-learnt")?;
             self.explore()?;
             self.ports()?;
             self.forwarding()?;
             self.ladders()?;
+            self.ask_names()?;
             self.learn("icmpv6-learnt-again")?;
         } else {
             self.explain_passive();
@@ -470,6 +474,7 @@ impl<'a> Conductor<'a> {
                             | Source::Proxy
                             | Source::Dns
                             | Source::PortMapping
+                            | Source::Snmp
                     )
                 };
                 let observations =

@@ -21,7 +21,7 @@ impl Conductor<'_> {
                 self.echo_candidates(station, "icmpv6-routed", candidates::MOST_AT_FIRST)?;
             }
         }
-        self.learn("icmpv6-learnt")
+        Ok(())
     }
 
     /// Asks behind routers again, by what answered, was named or was heard since: the neighbours of who is there, the same

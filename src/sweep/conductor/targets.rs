@@ -97,6 +97,9 @@ impl Conductor<'_> {
         let mut seeds = Seeds::of_registry(self.orders.registry.as_deref());
         seeds.heard.clone_from(&live.heard_ipv6);
         seeds.hops.clone_from(&live.hops);
+        seeds.snmp.clone_from(&live.told_ipv6);
+        seeds.dns.clone_from(&live.named_ipv6);
+        seeds.told.clone_from(&live.told);
         seeds.macs = live.stations.get(&vantage).cloned().unwrap_or_default();
         seeds.joined = live.joined.get(&vantage).cloned().unwrap_or_default();
         for address in &live.answered {

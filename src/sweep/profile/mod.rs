@@ -115,6 +115,10 @@ pub struct Discovery {
     pub explore: Vec<Prefix>,
     /// Whether an MLDv2 general query may be sent where a querier was heard: never in gentle profiles.
     pub mld_query: bool,
+    /// Whether ip6.arpa is walked with name servers inside of the scope.
+    pub ipv6_dns: bool,
+    /// Name servers that are asked beside those that were found.
+    pub name_servers: Vec<IpAddr>,
     /// Whether the one DHCP DISCOVER and SOLICIT of a sweep may be sent.
     pub dhcp: bool,
 }
