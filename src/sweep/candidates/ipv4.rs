@@ -1,6 +1,6 @@
 //! Addresses that hold an IPv4 address, in the three ways that people write one. RFC 7707 §4.1.1.
 
-use super::{CandidateSource, Place};
+use super::{CandidateSource, Place, spelled};
 
 pub(super) struct Ipv4;
 
@@ -17,17 +17,11 @@ impl CandidateSource for Ipv4 {
     fn propose<'a>(&self, place: &'a Place<'a>) -> Box<dyn Iterator<Item = u128> + 'a> {
         let ids = place.ipv4.iter().flat_map(|address| {
             // 2001:db8::10:20:1:7: decimal digits read as hexadecimal …
-            let words = address.octets().map(as_written);
+            let words = address.octets().map(|octet| spelled(u64::from(octet)));
             let spelled = words.iter().fold(0, |id, word| id << 16 | word);
             // … 2001:db8::10.20.1.7, as a number; and the last octet alone.
             [spelled, u64::from(address.to_bits()), words[3]]
         });
         place.everywhere(ids)
     }
-}
-
-/// The number whose hexadecimal spelling is this one's decimal spelling.
-pub(super) fn as_written(octet: u8) -> u64 {
-    let octet = u64::from(octet);
-    octet / 100 << 8 | octet / 10 % 10 << 4 | octet % 10
 }

@@ -258,5 +258,16 @@ fn is_numbered(id: u64) -> bool {
     id != 0 && !is_eui64(id) && !looks_drawn(id)
 }
 
+/// The number whose hexadecimal spelling is this one's decimal spelling.
+fn spelled(mut number: u64) -> u64 {
+    let (mut spelled, mut shift) = (0, 0);
+    while number > 0 && shift < u64::BITS {
+        spelled |= (number % 10) << shift;
+        number /= 10;
+        shift += 4;
+    }
+    spelled
+}
+
 #[cfg(test)]
 mod tests;

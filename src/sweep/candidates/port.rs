@@ -1,7 +1,7 @@
 //! Addresses that end in the port of what the host serves: `::80`, `::443`, `::53`, spelled in hexadecimal digits and as a
 //! number, alone and counted (`::80:1`). RFC 7707 §4.1.2.
 
-use super::{CandidateSource, Place};
+use super::{CandidateSource, Place, spelled};
 
 /// What is served on machines that somebody gives an address by hand.
 const PORTS: &[u64] = &[
@@ -29,15 +29,4 @@ impl CandidateSource for PortLike {
         });
         place.everywhere(plain.chain(counted))
     }
-}
-
-/// The number whose hexadecimal spelling is this one's decimal spelling.
-fn spelled(mut number: u64) -> u64 {
-    let (mut spelled, mut shift) = (0, 0);
-    while number > 0 {
-        spelled |= number % 10 << shift;
-        number /= 10;
-        shift += 4;
-    }
-    spelled
 }

@@ -2,58 +2,10 @@
 
 use super::{CandidateSource, Place};
 
-/// Words of one group, and of two.
-const WORDS: &[u64] = &[
-    0xcafe,
-    0xbeef,
-    0xdead,
-    0xface,
-    0xbabe,
-    0xfeed,
-    0xc0de,
-    0xf00d,
-    0xabba,
-    0xace,
-    0xbad,
-    0xb00b,
-    0xc0de,
-    0xd00d,
-    0xdada,
-    0xdeaf,
-    0xfade,
-    0xdb,
-    0xadd,
-    0xfee,
-    0xbee,
-    0xc001,
-    0x1ee7,
-    0x1337,
-    0x666,
-    0x777,
-    0x888,
-    0x8888,
-    0x6666,
-    0x1111,
-    0x1234,
-    0xaaaa,
-    0xffff,
-    0xabcd,
-    0xdead_beef,
-    0xcafe_babe,
-    0xdead_cafe,
-    0xcafe_beef,
-    0xcafe_cafe,
-    0xface_b00c,
-    0xface_b00c_0000_25de,
-    0xbad_cafe,
-    0xbad_c0de,
-    0xfeed_face,
-    0xc0ff_ee,
-    0xdec0_de,
-    0xfee_d,
-    0x1234_5678,
-    0xdead_beef_cafe_babe,
-];
+/// As an address spells them. A guess, from what people write on the net.
+const WORDS: &str = "cafe beef dead face babe feed c0de f00d abba ace bad b00b d00d dada deaf fade db add fee bee \
+    c001 1ee7 1337 666 777 888 8888 6666 1111 1234 aaaa ffff abcd dead:beef cafe:babe dead:cafe cafe:beef cafe:cafe \
+    face:b00c face:b00c:0:25de bad:cafe bad:c0de feed:face c0:ffee de:c0de 1234:5678 dead:beef:cafe:babe";
 /// A word is counted in the group after it, this far: `::cafe:1`, `::cafe:2`.
 const COUNTED: u64 = 2;
 
@@ -69,8 +21,15 @@ impl CandidateSource for Wordy {
     }
 
     fn propose<'a>(&self, place: &'a Place<'a>) -> Box<dyn Iterator<Item = u128> + 'a> {
-        let short = WORDS.iter().filter(|word| **word <= 0xffff);
+        let words = || WORDS.split_whitespace().map(id);
+        let short = words().filter(|word| *word <= 0xffff);
         let counted = short.flat_map(|word| (1..=COUNTED).map(move |count| word << 16 | count));
-        place.everywhere(WORDS.iter().copied().chain(counted))
+        place.everywhere(words().chain(counted))
     }
+}
+
+/// Groups of hexadecimal digits as an interface identifier.
+fn id(word: &str) -> u64 {
+    word.split(':')
+        .fold(0, |id, group| id << 16 | u64::from_str_radix(group, 16).unwrap_or_default())
 }
