@@ -22,6 +22,7 @@ mod unprivileged;
 pub mod vantage;
 mod watch;
 pub mod witnessed;
+mod zone_transfer;
 
 pub use conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, sweep};
 pub use head::head;

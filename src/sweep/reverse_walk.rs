@@ -84,6 +84,13 @@ impl Node {
     }
 }
 
+/// The name of ip6.arpa for a prefix, of its whole nibbles.
+pub fn name_of(prefix: Prefix) -> Option<Name> {
+    let nibbles = (prefix.length() / 4).min(WHOLE);
+    let number = Prefix::of(prefix.first(), 4 * nibbles).first_number();
+    Node { nibbles, number }.name()
+}
+
 impl Walk {
     /// `seed` draws the names that nobody has, and the numbers of questions.
     pub fn new(server: IpAddr, prefix: Prefix, seed: u64, left: usize) -> Walk {

@@ -53,6 +53,7 @@ pass-forwarding = forwarding test
 pass-forwarding-again = forwarding test (again)
 pass-snmp = tables of routers (SNMP)
 pass-names = names (ip6.arpa)
+pass-zones = zones of ip6.arpa (AXFR)
 pass-hops = hop ladders
 pass-egress-next-hop = ways out by next hop
 pass-egress-ipv6 = ways out by IPv6 announcers

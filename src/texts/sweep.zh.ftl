@@ -53,6 +53,7 @@ pass-forwarding = 转发测试
 pass-forwarding-again = 转发测试（补）
 pass-snmp = 路由器表项（SNMP）
 pass-names = 域名（ip6.arpa）
+pass-zones = ip6.arpa 区域传送（AXFR）
 pass-hops = 逐跳路径
 pass-egress-next-hop = 逐一下一跳查出口
 pass-egress-ipv6 = 经 IPv6 通告者查出口

@@ -10,6 +10,9 @@ use crate::registry::Registry;
 /// Interface identifiers that are kept as structure: more than any prefix is asked for.
 const MOST_STRUCTURE: usize = 1024;
 
+/// IPv4 addresses that are looked at for one prefix: many times what is asked of it.
+const MOST_IPV4: usize = 4096;
+
 /// A row of the registry: what belongs to one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -118,13 +121,13 @@ impl Seeds {
         let mut macs = Vec::new();
         let mut known = BTreeSet::new();
         let units = self.units(prefix);
-        let kin = |ip: IpAddr| {
-            prefix.contains(ip)
-                || self
-                    .segments
-                    .iter()
-                    .any(|(segment, unit)| units.contains(unit.as_str()) && segment.contains(ip))
-        };
+        let kin: Vec<Prefix> = self
+            .segments
+            .iter()
+            .filter(|(_, unit)| units.contains(unit.as_str()))
+            .map(|(segment, _)| *segment)
+            .collect();
+        let is_kin = |ip: IpAddr| kin.iter().any(|segment| segment.contains(ip));
         let own =
             seen.iter().filter_map(|number| Mac::from_interface_id(Ipv6Addr::from_bits(*number)));
         let here = self.macs.iter().copied().filter(|_| on_link == OnLink::Here);
@@ -138,7 +141,7 @@ impl Seeds {
         let told = self
             .told
             .iter()
-            .filter(|(ip, mac)| prefix.contains(*ip) || kin(*ip) && !elsewhere.contains(mac))
+            .filter(|(ip, mac)| prefix.contains(*ip) || is_kin(*ip) && !elsewhere.contains(mac))
             .map(|(_, mac)| *mac);
         let registered = self.rows_of(prefix).flat_map(|row| row.macs.iter().copied());
         for mac in own.chain(here).chain(told).chain(registered) {
@@ -170,7 +173,7 @@ impl Seeds {
             .filter(|ip| kin.iter().any(|segment| segment.contains((*ip).into())));
         let mut known = BTreeSet::new();
         let all = rows.chain(here).chain(near).chain(self.ipv4.iter().copied());
-        all.filter(|ip| known.insert(*ip)).collect()
+        all.filter(|ip| known.insert(*ip)).take(MOST_IPV4).collect()
     }
 }
 

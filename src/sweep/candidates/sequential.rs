@@ -62,7 +62,6 @@ impl CandidateSource for Sequential {
             }
         }
         let pools = POOLS.iter().flat_map(|start| (0..OF_EACH_POOL).map(move |step| start + step));
-        numbers.retain(|number| place.prefix.length() > 64 || interface_id(*number) != 0);
         Box::new(numbers.into_iter().chain(place.everywhere(pools)))
     }
 }

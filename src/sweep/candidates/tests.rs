@@ -24,7 +24,12 @@ fn seeds() -> Seeds {
         snmp: addresses(&["2001:db8:20:1::e:5"]),
         heard: addresses(&["2001:db8:20:1::f:5", "fe80::5054:ff:fe01:2345"]),
         macs: ["00:1b:21:aa:bb:cc".parse().unwrap()].into(),
-        joined: [("00:1b:21:00:00:01".parse().unwrap(), 0x05_1234)].into(),
+        // A router joins the group of its anycast address.
+        joined: [
+            ("00:1b:21:00:00:01".parse().unwrap(), 0x05_1234),
+            ("00:1b:21:00:00:02".parse().unwrap(), 0),
+        ]
+        .into(),
         ipv4: ["10.20.1.7".parse().unwrap(), "10.20.1.254".parse().unwrap()].into(),
         ..Seeds::default()
     }
@@ -69,6 +74,7 @@ fn every_source_has_what_it_stands_for() {
     let told: BTreeSet<&str> = candidates.by_source.iter().map(|(source, _)| *source).collect();
     let all: BTreeSet<&str> = ALL.iter().map(|source| source.name()).collect();
     assert_eq!(told.len(), all.len() - 2, "all but `whole` and `subnet-router`: {told:?}");
+    assert_eq!(source_of(&candidates, "2001:db8:20:1::"), None, "no router's anycast on the link");
     let once: BTreeSet<IpAddr> = candidates.addresses().collect();
     assert_eq!(once.len(), candidates.count(), "an address is one source's");
 }

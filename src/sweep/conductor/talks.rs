@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use super::*;
 use crate::scope::{ConversationPermit, Datagrams, Leave, Patience, To, Transport as By, Wanted};
 use crate::sweep::profile::Secret;
-use crate::sweep::{reverse_walk, snmp_walk};
+use crate::sweep::{reverse_walk, snmp_walk, zone_transfer};
 
 /// Talks at once, each with another address.
 const AT_ONCE: usize = 8;
@@ -44,6 +44,7 @@ const PATIENCE: Patience = Patience {
 enum State {
     Snmp { walk: Box<snmp_walk::Walk>, communities: Vec<Secret> },
     Names(Box<reverse_walk::Walk>),
+    Transfer { prefix: Prefix, id: u16, done: bool },
 }
 
 /// A talk with one address.
@@ -59,6 +60,7 @@ impl Talk {
         let over = match &self.state {
             State::Snmp { walk, communities } => walk.is_over() || communities.is_empty(),
             State::Names(walk) => walk.is_over(),
+            State::Transfer { done, .. } => *done,
         };
         over || self.parts >= MOST_PARTS
     }
@@ -66,7 +68,14 @@ impl Talk {
     fn source(&self) -> Source {
         match self.state {
             State::Snmp { .. } => Source::Snmp,
-            State::Names(_) => Source::Dns,
+            State::Names(_) | State::Transfer { .. } => Source::Dns,
+        }
+    }
+
+    fn by(&self) -> By {
+        match self.state {
+            State::Transfer { .. } => By::Tcp,
+            _ => By::Udp,
         }
     }
 
@@ -74,6 +83,7 @@ impl Talk {
         match &mut self.state {
             State::Snmp { walk, communities } => walk.question(communities.first()?.reveal()),
             State::Names(walk) => walk.question(),
+            State::Transfer { .. } => None,
         }
     }
 
@@ -88,6 +98,7 @@ impl Talk {
                 reverse_walk::Step::Read(facts) => Some(facts),
                 reverse_walk::Step::NotOurs => None,
             },
+            State::Transfer { .. } => None,
         }
     }
 
@@ -99,12 +110,21 @@ impl Talk {
             }
             State::Snmp { communities, .. } => communities.clear(),
             State::Names(walk) => walk.give_up(),
+            State::Transfer { done, .. } => *done = true,
         }
     }
 
     /// Goes on for as long as the places of a leave last.
     fn go_on(&mut self, permit: ConversationPermit, interface: &str) -> Vec<Fact> {
         let mut facts = Vec::new();
+        if let State::Transfer { prefix, id, done } = &mut self.state {
+            *done = true;
+            if let Ok(mut stream) = permit.connect(interface, PATIENCE) {
+                facts = zone_transfer::transfer(&mut stream, self.to.ip(), *prefix, *id);
+                self.answered = !facts.is_empty();
+            }
+            return facts;
+        }
         let Ok(mut datagrams) = permit.datagrams(interface, PATIENCE) else {
             self.unanswered();
             return facts;
@@ -255,6 +275,7 @@ impl Conductor<'_> {
                 .map(|prefix| (prefix, reverse_walk::MOST_QUESTIONS))
                 .collect();
             for server in self.name_servers(station) {
+                self.ask_zones(station, server, left.keys().copied().collect())?;
                 let talks: Vec<Talk> = left
                     .iter()
                     .filter(|(prefix, left)| {
@@ -278,6 +299,38 @@ impl Conductor<'_> {
                     // Who knows of the prefix has said what there is.
                     left.insert(prefix, if walk.is_known { 0 } else { walk.left() });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a server for its zones whole, where the profile allows it.
+    fn ask_zones(
+        &mut self,
+        station: &Station,
+        server: IpAddr,
+        prefixes: Vec<Prefix>,
+    ) -> Result<(), Halt> {
+        if !self.orders.profile.discovery.axfr {
+            return Ok(());
+        }
+        let talks = prefixes
+            .into_iter()
+            .filter(|prefix| !self.spoken_with(station, "zones", server, Some(*prefix)))
+            .map(|prefix| Talk {
+                to: SocketAddr::new(server, reverse_walk::PORT),
+                state: State::Transfer {
+                    prefix,
+                    id: (self.seed ^ prefix.first_number() as u64 >> 16) as u16,
+                    done: false,
+                },
+                parts: 0,
+                answered: false,
+            })
+            .collect();
+        for talk in self.talk("zones", station, talks)? {
+            if let State::Transfer { prefix, .. } = talk.state {
+                self.state.done.insert(talk_id(station, "zones", server, Some(prefix)));
             }
         }
         Ok(())
@@ -342,7 +395,7 @@ impl Conductor<'_> {
                     waiting.push_back(talk);
                     continue;
                 }
-                match self.leave_to_talk(station, talk.to) {
+                match self.leave_to_talk(station, talk.to, talk.by()) {
                     Leave::Now(permit) => {
                         running.insert(talk.to);
                         lock(&self.tape).begin_conversation((talk.to.ip(), talk.to.port()));
@@ -378,12 +431,17 @@ impl Conductor<'_> {
         Ok(over)
     }
 
-    fn leave_to_talk(&mut self, station: &Station, to: SocketAddr) -> Leave<ConversationPermit> {
+    fn leave_to_talk(
+        &mut self,
+        station: &Station,
+        to: SocketAddr,
+        transport: By,
+    ) -> Leave<ConversationPermit> {
         let mac = self.intake.live.mac_of(station.id, to.ip()).unwrap_or(Mac::ZERO);
         let per_target = self.orders.profile.rate.per_target;
         let frames = per_target.clamp(*FRAMES.start(), *FRAMES.end());
         let now = self.world.now();
-        let (whom, transport, vantage) = (To::Target, By::Udp, station.id);
+        let (whom, vantage) = (To::Target, station.id);
         self.world.fence().converse(&Wanted { to, whom, transport, vantage, mac, frames }, now)
     }
 }

@@ -174,6 +174,8 @@ struct RawDiscovery {
     dhcp: Option<bool>,
     ipv6_dns: Option<bool>,
     #[serde(default)]
+    axfr: bool,
+    #[serde(default)]
     name_servers: Vec<Text>,
 }
 
@@ -484,6 +486,7 @@ fn check(raw: RawProfile, reading: &mut Reading<'_>, file: &str) -> Profile {
     let discovery = Discovery {
         methods,
         ipv6_dns: discovery.ipv6_dns.unwrap_or(asks_ipv6),
+        axfr: discovery.axfr,
         name_servers: reading.addresses("discovery.name_servers", &discovery.name_servers),
         tcp_ports: reading.ports(
             "discovery.tcp_ports",
