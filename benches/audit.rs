@@ -118,6 +118,7 @@ fn log() -> Log {
             excluded: 0,
             complete: true,
             addresses: Vec::new(),
+            proposed: Vec::new(),
         };
         put(Source::Sweep, Fact::Asked(asked));
     }

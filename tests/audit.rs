@@ -368,6 +368,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 addresses: option("only")
                     .map(|ips| ips.split(',').map(ip).collect())
                     .unwrap_or_default(),
+                proposed: Vec::new(),
             };
             (Source::Sweep, Fact::Asked(asked))
         }

@@ -94,6 +94,9 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
         Fact::Binding { ip, mac } => {
             say("audit-seen-binding", &[text("ip", ip), text("mac", mac), source, count])
         }
+        Fact::Tentative { ip, mac } => {
+            say("audit-seen-tentative", &[text("ip", ip), text("mac", mac)])
+        }
         Fact::Conflict { ip, mac } => {
             say("audit-seen-conflict", &[text("ip", ip), text("mac", mac)])
         }
@@ -185,6 +188,27 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
         Fact::Listener { ip, mac, group } => {
             say("audit-seen-listener", &[text("ip", ip), text("mac", mac), text("group", group)])
         }
+        Fact::ToldNeighbour { by, ip, mac } => {
+            say("audit-seen-told-neighbour", &[text("by", by), text("ip", ip), text("mac", mac)])
+        }
+        Fact::ToldAddress { by, ip, prefix } => {
+            let prefix = prefix.map_or_else(|| "-".to_owned(), |prefix| prefix.to_string());
+            say(
+                "audit-seen-told-address",
+                &[text("by", by), text("ip", ip), text("prefix", prefix)],
+            )
+        }
+        Fact::ToldRoute { by, prefix, next_hop } => {
+            let via = next_hop.map_or_else(|| "-".to_owned(), |next_hop| next_hop.to_string());
+            say(
+                "audit-seen-told-route",
+                &[text("by", by), text("prefix", prefix), text("via", via)],
+            )
+        }
+        Fact::PointerName { by, ip, name } => say(
+            "audit-seen-pointer-name",
+            &[text("by", by), text("ip", ip), ("name", foreign(name))],
+        ),
         Fact::Oddity { protocol, what, .. } => {
             say("audit-seen-oddity", &[("protocol", shown(protocol)), ("what", shown(what))])
         }

@@ -22,7 +22,7 @@ use crate::result::evidence::Frames;
 use crate::result::v1;
 use crate::scan::Shard;
 use crate::sweep::plan::Plan;
-use crate::sweep::profile::{PortList, Profile, Ranking, SecretRef};
+use crate::sweep::profile::{PortList, Profile, Ranking, Secret, SecretRef};
 use crate::sweep::record::{Record, RecordError};
 use crate::sweep::share::Part;
 use crate::sweep::{
@@ -63,6 +63,7 @@ pub fn run(conduct: &Conduct, arguments: SweepArguments) -> Result<Exit, Failure
         notices: loaded.as_ref().map(|l| warnings(conduct, l)).unwrap_or_default(),
         registry,
         egress: egress_orders(conduct, &profile)?,
+        snmp: communities(conduct, &profile)?,
         profile,
     };
     check_unit(conduct, &orders)?;
@@ -137,6 +138,21 @@ fn egress_orders(conduct: &Conduct, profile: &Profile) -> Result<EgressOrders, F
         orders.access = Some(Arc::new(access));
     }
     Ok(orders)
+}
+
+/// The communities of version 2c that the profile names. Version 3 and version 1 are not spoken yet.
+fn communities(conduct: &Conduct, profile: &Profile) -> Result<Vec<Secret>, Failure> {
+    let credentials = profile.services.snmp.iter().filter(|credential| credential.version == "2c");
+    credentials
+        .filter_map(|credential| credential.community.as_ref())
+        .map(|reference| {
+            reference.resolve().map_err(|fault| {
+                let place = format!("services.snmp = {reference}");
+                let arguments = [("where", place.into()), ("cause", fault.to_string().into())];
+                Failure::usage(conduct.say("cli-snmp-secret", &arguments))
+            })
+        })
+        .collect()
 }
 
 /// The registry as one JSON text, for the record.
@@ -347,6 +363,16 @@ fn dry_run(
     }
     if !plan.areas.is_empty() {
         conduct.put(asked)?;
+    }
+    let mut proposed = table(&["prefix", "source", "candidates"]);
+    for area in &plan.areas {
+        for of in &area.candidates {
+            let source = conduct.say(&format!("candidates-{}", of.source), &[]);
+            proposed.add_row([area.prefix.clone(), source, of.asked.to_string()]);
+        }
+    }
+    if plan.areas.iter().any(|area| !area.candidates.is_empty()) {
+        conduct.put(proposed)?;
     }
     let mut table =
         table(&["pass", "interface", "targets", "questions", "rounds", "packets", "wait"]);

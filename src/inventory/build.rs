@@ -14,6 +14,11 @@ use crate::observe::{Foreign, Log, Observation, ObservationId, Source, VantageId
 pub(super) struct Devices(HashMap<DeviceKey, Builder>);
 
 impl Devices {
+    /// One that something else has shown.
+    pub fn known(&mut self, key: DeviceKey) -> Option<&mut Builder> {
+        self.0.get_mut(&key)
+    }
+
     pub fn of(&mut self, key: DeviceKey) -> &mut Builder {
         self.0.entry(key).or_default()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Device;
+use super::fold::Links;
 use crate::net::{Port, Prefix};
 use crate::observe::{EgressMethod, Fact, Log, NotRun, VantageId};
 
@@ -23,8 +24,17 @@ pub struct Coverage {
     pub answered: u64,
     pub excluded: u64,
     pub ghosts: u64,
+    /// By source of candidates: how many it proposed that were asked, and how many of them are in use.
+    pub candidates: BTreeMap<String, Yield>,
     /// What each egress method did there. It says nothing of absence.
     pub egress: BTreeMap<EgressMethod, EgressCoverage>,
+}
+
+/// What a source of candidates brought in a prefix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Yield {
+    pub asked: u64,
+    pub answered: u64,
 }
 
 /// What an egress method did in a prefix.
@@ -62,6 +72,9 @@ struct Gathered {
     methods: BTreeMap<(String, Vec<Port>), bool>,
     whole: bool,
     asked: u64,
+    /// By method: the addresses that are listed, of all its askings together.
+    listed: BTreeMap<String, BTreeSet<IpAddr>>,
+    proposed: BTreeMap<String, BTreeSet<IpAddr>>,
     excluded: u64,
     ghosts: BTreeSet<IpAddr>,
     egress: BTreeMap<EgressMethod, EgressCoverage>,
@@ -70,6 +83,7 @@ struct Gathered {
 /// By prefix and vantage.
 pub(super) fn coverage(
     log: &Log,
+    links: &Links,
     devices: &[Device],
     in_use: &BTreeMap<IpAddr, Vec<usize>>,
 ) -> Vec<Coverage> {
@@ -84,6 +98,13 @@ pub(super) fn coverage(
                     asked.complete || !asked.addresses.is_empty();
                 one.whole |= asked.complete && asked.addresses.is_empty();
                 one.asked = one.asked.max(asked.asked);
+                if !asked.addresses.is_empty() {
+                    let listed = one.listed.entry(asked.method.clone()).or_default();
+                    listed.extend(&asked.addresses);
+                }
+                for (by, addresses) in asked.by_proposer() {
+                    one.proposed.entry(by.to_owned()).or_default().extend(addresses);
+                }
                 one.excluded = one.excluded.max(asked.excluded);
             }
             Fact::Ghost { prefix, ip, .. } => {
@@ -112,7 +133,7 @@ pub(super) fn coverage(
                 *whole = *whole && complete;
                 ports.extend(of);
             }
-            let answered = in_use
+            let answered: BTreeSet<IpAddr> = in_use
                 .range(prefix.first()..=prefix.last())
                 .filter(|(ip, users)| {
                     users.iter().filter_map(|&user| devices.get(user)).any(|device| {
@@ -121,15 +142,28 @@ pub(super) fn coverage(
                         })
                     })
                 })
-                .count() as u64;
+                .map(|(ip, _)| *ip)
+                .collect();
+            let candidates = one
+                .proposed
+                .into_iter()
+                .map(|(by, addresses)| {
+                    let shared = |ip: &&IpAddr| links.anycast_answered.contains(ip);
+                    let there = addresses.intersection(&answered);
+                    let there = there.count() + addresses.iter().filter(shared).count();
+                    (by, Yield { asked: addresses.len() as u64, answered: there as u64 })
+                })
+                .collect();
+            let listed = one.listed.values().map(BTreeSet::len).max().unwrap_or_default();
             Coverage {
                 prefix,
                 vantage,
                 methods,
                 whole: one.whole,
                 ports,
-                asked: one.asked,
-                answered,
+                asked: one.asked.max(listed as u64),
+                answered: answered.len() as u64,
+                candidates,
                 excluded: one.excluded,
                 ghosts: one.ghosts.len() as u64,
                 egress: one.egress,

@@ -11,8 +11,8 @@ use super::build::{Builder, Devices};
 use super::{Context, DeviceKey, Inventory, Role, coverage, egress, in_time, segment};
 use crate::net::{AddressSet, Mac, PrefixMap, special};
 use crate::observe::{
-    DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, RoutingSpeaker,
-    Source, VantageId,
+    DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, Proposed,
+    RoutingSpeaker, Source, VantageId,
 };
 
 /// The inventory of a sweep. Pure: the order of the log does not matter.
@@ -25,6 +25,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         put(id, observation, &links, &stands, &mut devices, &mut heard);
     }
     forwarding(log, &links, &stands, &mut devices);
+    hearsay(log, &stands, &mut devices);
     let devices = devices.finish(log);
 
     let mut in_use: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
@@ -46,7 +47,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         in_use.entry(ip).or_default();
     }
     let segments = segment::segments(log, context, &links, &devices, &in_use);
-    let coverage = coverage::coverage(log, &devices, &in_use);
+    let coverage = coverage::coverage(log, &links, &devices, &in_use);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
@@ -71,6 +72,10 @@ pub(super) struct Links {
     /// By the prefix they were asked in: the method that answered, and from which MAC.
     ghosts_of: PrefixMap<Vec<(String, Mac)>>,
     ghost_addresses: HashSet<IpAddr>,
+    /// Subnet-router anycast addresses that were asked (RFC 4291 §2.6.1): any router of the subnet answers for them.
+    anycast: HashSet<IpAddr>,
+    /// Those of them that something answered from.
+    pub anycast_answered: HashSet<IpAddr>,
     /// (address, MAC) that something else than an answer to our asking shows to belong together.
     attested: HashSet<(IpAddr, Mac)>,
     /// Addresses that a redundancy protocol's speakers share: who lists them.
@@ -91,6 +96,8 @@ impl Links {
             ghosts: Vec::new(),
             ghosts_of: PrefixMap::new(),
             ghost_addresses: HashSet::new(),
+            anycast: HashSet::new(),
+            anycast_answered: HashSet::new(),
             attested: HashSet::new(),
             shared: BTreeMap::new(),
             sharers: BTreeMap::new(),
@@ -157,6 +164,11 @@ impl Links {
                 Fact::Forwarding(answer) => {
                     links.attested.insert((answer.from, answer.answered_by));
                 }
+                Fact::Asked(asked) => {
+                    let anycast =
+                        asked.by_proposer().filter(|(by, _)| *by == Proposed::SUBNET_ROUTER);
+                    links.anycast.extend(anycast.flat_map(|(_, addresses)| addresses));
+                }
                 Fact::EgressProbe(probe) => {
                     links.canaries.insert(probe.canary);
                 }
@@ -176,6 +188,13 @@ impl Links {
         let own = &links.own_macs;
         for speakers in links.shared.values_mut() {
             speakers.retain(|(_, mac)| mac.is_station() && !own.contains(mac));
+        }
+        for (_, observation) in log.iter() {
+            if let Fact::Answer { ip, .. } = &observation.fact
+                && links.anycast.contains(ip)
+            {
+                links.anycast_answered.insert(*ip);
+            }
         }
         // An answer by another method that was not routed on its way is the station's own, too.
         for (_, observation) in log.iter() {
@@ -212,7 +231,8 @@ impl Links {
 
     /// Whether an observation of this address at this MAC proves nothing.
     fn is_void(&self, ip: IpAddr, mac: Mac, observation: &Observation) -> bool {
-        self.ghost_addresses.contains(&ip) && !self.attested.contains(&(ip, mac))
+        self.anycast.contains(&ip)
+            || self.ghost_addresses.contains(&ip) && !self.attested.contains(&(ip, mac))
             || self.answers_for_anything(ip, mac, observation)
                 && !(matches!(observation.source, Source::Arp | Source::Ndp)
                     && self.attested.contains(&(ip, mac))
@@ -487,6 +507,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
     let mac = match &observation.fact {
         Fact::DhcpClient(client) => client.mac,
         Fact::Lldp(neighbour) => neighbour.mac,
+        Fact::Tentative { mac, .. } => *mac,
         // A station that answers for anything is there all the same; what it answers is not.
         Fact::Binding { mac, .. } | Fact::Answer { mac, .. }
             if matches!(observation.source, Source::Arp | Source::Ndp) =>
@@ -509,6 +530,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
                 device.claim(ip, id);
             }
         }
+        Fact::Tentative { ip, .. } => device.claim(*ip, id),
         Fact::Lldp(neighbour) => {
             if let Some(name) = &neighbour.system_name {
                 device.name(name);
@@ -518,6 +540,25 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
             }
         }
         _ => {}
+    }
+}
+
+/// What was told of devices that something else has shown: names that a server has for their addresses, addresses that they
+/// say they have. It makes no device.
+fn hearsay(log: &Log, stands: &Stands, devices: &mut Devices) {
+    for (id, observation) in log.iter() {
+        let at = match &observation.fact {
+            Fact::PointerName { ip, .. } => *ip,
+            Fact::ToldAddress { by, .. } => *by,
+            _ => continue,
+        };
+        let key = stands.station(at).map_or(DeviceKey::Address(at), DeviceKey::Station);
+        let Some(device) = devices.known(key) else { continue };
+        match &observation.fact {
+            Fact::PointerName { name, .. } => device.name(name),
+            Fact::ToldAddress { ip, .. } if special::is_host(*ip) => device.claim(*ip, id),
+            _ => {}
+        }
     }
 }
 

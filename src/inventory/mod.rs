@@ -22,7 +22,7 @@ mod segment;
 mod tests;
 mod vendor;
 
-pub use coverage::{Coverage, EgressCoverage};
+pub use coverage::{Coverage, EgressCoverage, Yield};
 pub use device::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service};
 pub use egress::Egresses;
 pub use fold::fold;

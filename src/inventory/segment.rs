@@ -31,6 +31,7 @@ pub enum SegmentSource {
     Interface,
     RouterAdvertisement,
     Dhcp,
+    Snmp,
     RoutingProtocol,
     Traceroute,
     LiveAddresses,
@@ -42,6 +43,7 @@ impl SegmentSource {
             SegmentSource::Interface => "interface",
             SegmentSource::RouterAdvertisement => "router-advertisement",
             SegmentSource::Dhcp => "dhcp",
+            SegmentSource::Snmp => "snmp",
             SegmentSource::RoutingProtocol => "routing-protocol",
             SegmentSource::Traceroute => "traceroute",
             SegmentSource::LiveAddresses => "live-addresses",
@@ -67,7 +69,9 @@ pub(super) fn segments(
     let mut gathered: BTreeMap<Prefix, Gathered> = BTreeMap::new();
     for (id, observation) in log.iter() {
         for (prefix, source, on_link) in stated(&observation.fact) {
-            if !is_segment(prefix) {
+            // What a router tells of its outer side is not ours to judge.
+            let told = source == SegmentSource::Snmp;
+            if !is_segment(prefix) || told && !context.scope.overlaps(prefix) {
                 continue;
             }
             let segment = gathered.entry(prefix).or_default();
@@ -156,6 +160,9 @@ fn stated(fact: &Fact) -> Vec<(Prefix, SegmentSource, bool)> {
                 server.delegated.iter().map(|&prefix| (prefix, SegmentSource::Dhcp, false));
             own.into_iter().chain(delegated).collect()
         }
+        Fact::ToldAddress { prefix, .. } => {
+            prefix.iter().map(|prefix| (*prefix, SegmentSource::Snmp, false)).collect()
+        }
         Fact::RoutingSpeaker(speaker) => {
             let own = speaker.prefix.map(|prefix| (prefix, SegmentSource::RoutingProtocol, true));
             let told = speaker
@@ -207,7 +214,8 @@ fn gateways(
         match &observation.fact {
             Fact::Gateway { address } => put(*address),
             Fact::DhcpServer(server) => server.routers.iter().copied().for_each(&mut put),
-            Fact::Hop { from, .. } => put(*from),
+            // Where a ladder ends, the target itself answers.
+            Fact::Hop { from, target, .. } if from != target => put(*from),
             Fact::RoutingSpeaker(speaker) => match speaker.protocol {
                 RoutingProtocol::Vrrp | RoutingProtocol::Hsrp => {
                     speaker.virtual_addresses.iter().copied().for_each(&mut put);

@@ -9,7 +9,7 @@ use super::*;
 use crate::net::Port;
 use crate::observe::{
     Asked, DhcpClient, DhcpServer, Fact, Foreign, Forwarding, FrameNumber, IcmpError,
-    LldpNeighbour, Log, Observation, PortState, RouterAdvertisement, RoutingProtocol,
+    LldpNeighbour, Log, Observation, PortState, Proposed, RouterAdvertisement, RoutingProtocol,
     RoutingSpeaker, Source,
 };
 
@@ -236,6 +236,54 @@ fn segments_are_as_tight_as_what_is_known() {
 }
 
 #[test]
+fn candidates_are_counted_once_by_who_proposed_them() {
+    let asked = |method: &str, of: &[(&str, &[&str])]| {
+        let asked = Asked {
+            prefix: prefix("fd00:2::/64"),
+            method: method.into(),
+            ports: Vec::new(),
+            asked: of.iter().map(|(_, list)| list.len() as u64).sum(),
+            excluded: 0,
+            complete: false,
+            addresses: of.iter().flat_map(|(_, list)| list.iter().map(|of| ip(of))).collect(),
+            proposed: of
+                .iter()
+                .map(|(by, list)| Proposed { by: (*by).into(), asked: list.len() as u64 })
+                .collect(),
+        };
+        (Source::Sweep, Fact::Asked(asked))
+    };
+    let answer = |of: &str| {
+        let fact = Fact::Answer {
+            ip: ip(of),
+            mac: mac(1),
+            port: None,
+            state: PortState::Alive,
+            hop_limit: 63,
+        };
+        (Source::Icmpv6, fact)
+    };
+    let inventory = folded(vec![
+        asked(
+            "icmpv6",
+            &[("subnet-router", &["fd00:2::"]), ("low-byte", &["fd00:2::1", "fd00:2::2"])],
+        ),
+        answer("fd00:2::2"),
+        answer("fd00:2::"),
+        asked("icmpv6", &[("sequential", &["fd00:2::3"])]),
+        // Asked again by another method: the same addresses.
+        asked("tcp", &[("low-byte", &["fd00:2::1", "fd00:2::2"])]),
+    ]);
+    let row = inventory.coverage.iter().find(|row| row.prefix == prefix("fd00:2::/64")).unwrap();
+    let yields: Vec<(&str, u64, u64)> =
+        row.candidates.iter().map(|(by, of)| (by.as_str(), of.asked, of.answered)).collect();
+    assert_eq!(yields, [("low-byte", 2, 1), ("sequential", 1, 0), ("subnet-router", 1, 1)]);
+    assert_eq!((row.asked, row.answered), (4, 1));
+    let addresses: Vec<_> = inventory.devices.iter().flat_map(Device::addresses).collect();
+    assert_eq!(addresses, [ip("fd00:2::2")], "anycast is nobody's");
+}
+
+#[test]
 fn coverage_merges_what_was_asked() {
     let asked = |method: &str, ports: Vec<Port>, complete| {
         let asked = Asked {
@@ -246,6 +294,7 @@ fn coverage_merges_what_was_asked() {
             excluded: 2,
             complete,
             addresses: Vec::new(),
+            proposed: Vec::new(),
         };
         (Source::Sweep, Fact::Asked(asked))
     };

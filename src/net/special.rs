@@ -107,6 +107,12 @@ pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::from_bits(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0).to_bits() | low)
 }
 
+/// The low 24 bits of an address whose solicited-node group this is.
+pub fn solicited(group: Ipv6Addr) -> Option<u32> {
+    let low = (group.to_bits() & 0xff_ffff) as u32;
+    (group == solicited_node(Ipv6Addr::from_bits(u128::from(low)))).then_some(low)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +130,7 @@ mod tests {
     fn the_solicited_node_group_has_the_low_24_bits() {
         let address: Ipv6Addr = "fe80::2aa:ff:fe28:9c5a".parse().unwrap();
         assert_eq!(solicited_node(address).to_string(), "ff02::1:ff28:9c5a");
+        assert_eq!(solicited(solicited_node(address)), Some(0x28_9c5a));
+        assert_eq!(solicited("ff02::fb".parse().unwrap()), None);
     }
 }

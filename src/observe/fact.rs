@@ -29,6 +29,11 @@ pub enum Fact {
         ip: IpAddr,
         mac: Mac,
     },
+    /// A station asks whether an address is free, before it uses it: duplicate address detection, RFC 4862 §5.4.
+    Tentative {
+        ip: IpAddr,
+        mac: Mac,
+    },
     /// Two stations answered for one address within the sweep, or one said it defends it.
     Conflict {
         ip: IpAddr,
@@ -85,6 +90,30 @@ pub enum Fact {
         ip: IpAddr,
         mac: Mac,
         group: IpAddr,
+    },
+    /// A router told by SNMP, out of its neighbour cache, whose MAC an address has.
+    ToldNeighbour {
+        by: IpAddr,
+        ip: IpAddr,
+        mac: Mac,
+    },
+    /// A router told by SNMP that it has an address itself, and in which prefix.
+    ToldAddress {
+        by: IpAddr,
+        ip: IpAddr,
+        prefix: Option<Prefix>,
+    },
+    /// A router told by SNMP that it has a route; without a next hop to a link of its own.
+    ToldRoute {
+        by: IpAddr,
+        prefix: Prefix,
+        next_hop: Option<IpAddr>,
+    },
+    /// A name server inside of the scope has this name for an address. Nobody has seen the address in use by that.
+    PointerName {
+        by: IpAddr,
+        ip: IpAddr,
+        name: Foreign,
     },
     /// A frame that a dissector could not read to its end, or that lies about itself.
     Oddity {
@@ -318,4 +347,34 @@ pub struct Asked {
     /// Where not the whole prefix was asked: the addresses that were, in full. Bounded by the pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// Where candidates were asked: who proposed them. `addresses` stands in this order, so the first is who proposed
+    /// the first so many of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposed: Vec<Proposed>,
+}
+
+impl Asked {
+    /// The addresses listed, by who proposed them.
+    pub fn by_proposer(&self) -> impl Iterator<Item = (&str, &[IpAddr])> {
+        let mut rest = self.addresses.as_slice();
+        self.proposed.iter().map(move |proposed| {
+            let count = usize::try_from(proposed.asked).unwrap_or(usize::MAX).min(rest.len());
+            let (of, after) = rest.split_at(count);
+            rest = after;
+            (proposed.by.as_str(), of)
+        })
+    }
+}
+
+/// How many of the addresses asked a source of candidates proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The source's word: `low-byte`, `eui64` …
+    pub by: String,
+    pub asked: u64,
+}
+
+impl Proposed {
+    /// The word for subnet-router anycast addresses: what answers from one is a router, and no device of that address.
+    pub const SUBNET_ROUTER: &str = "subnet-router";
 }

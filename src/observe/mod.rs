@@ -16,7 +16,8 @@ pub use egress::{
 };
 pub use fact::{
     Asked, DhcpClient, DhcpServer, Fact, Forwarding, IcmpError, LldpNeighbour, PortState,
-    PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
+    PrefixInformation, Proposed, RouteInformation, RouterAdvertisement, RoutingProtocol,
+    RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
 pub use log::{Log, LogLimits};
@@ -69,6 +70,8 @@ pub enum Source {
     Dns,
     PortMapping,
     Passive,
+    /// What a registered device tells by SNMP.
+    Snmp,
     /// What the sweep itself did: what it asked, how far it came.
     Sweep,
 }
@@ -100,6 +103,7 @@ impl Source {
             Source::Dns => "dns",
             Source::PortMapping => "port-mapping",
             Source::Passive => "passive",
+            Source::Snmp => "snmp",
             Source::Sweep => "sweep",
         }
     }

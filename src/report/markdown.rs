@@ -107,6 +107,8 @@ impl Format for Markdown {
             writeln!(out, "- {}", escape(line))?;
         }
 
+        candidates(&view, out)?;
+
         writeln!(out, "\n## {}\n", view.say("report-sheet-findings"))?;
         let findings = view.findings();
         if findings.is_empty() {
@@ -149,6 +151,30 @@ impl Format for Markdown {
         }
         Ok(())
     }
+}
+
+/// By which sources IPv6 hosts were looked for, and found.
+fn candidates(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let rows = view.result.coverage.iter();
+    let mut rows = rows.flat_map(|row| row.candidates.iter().map(move |of| (row, of))).peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {}\n", view.say("report-candidates"))?;
+    writeln!(
+        out,
+        "| {} | {} | {} | {} |\n|---|---|---:|---:|",
+        view.say("report-prefix"),
+        view.say("report-candidates-source"),
+        view.say("report-asked"),
+        view.say("report-answered")
+    )?;
+    for (row, of) in rows.take(FINDINGS) {
+        let source = view.candidate_source(&of.source);
+        let (prefix, source) = (escape(&row.prefix), escape(&source));
+        writeln!(out, "| {prefix} | {source} | {} | {} |", of.asked, of.answered)?;
+    }
+    Ok(())
 }
 
 /// Text in which Markdown and the HTML in it find nothing to act on.

@@ -226,6 +226,11 @@ impl<'a> View<'a> {
         means
     }
 
+    /// A source of candidates, in words; one that this program does not know by its own.
+    pub fn candidate_source(&self, word: &str) -> String {
+        self.texts.find(&format!("candidates-{word}"), &[]).unwrap_or_else(|| word.to_owned())
+    }
+
     pub fn calibrated(&self, row: &Coverage) -> String {
         let words: Vec<String> = row
             .calibrated

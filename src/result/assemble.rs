@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::evidence::{EvidencePlan, Frames, Wanted};
 use super::names;
 use super::v1::{
-    Binding, Coverage, Device, Egress, Evidence, EvidenceKind, Finding, Gateway, Identity, SCHEMA,
-    Segment, Service, Subject, Sweep, SweepResult, Waiver,
+    Binding, CandidateYield, Coverage, Device, Egress, Evidence, EvidenceKind, Finding, Gateway,
+    Identity, SCHEMA, Segment, Service, Subject, Sweep, SweepResult, Waiver,
 };
 use crate::audit::{self, Audit, Calibrated, EgressFound, Proof, Regulation};
 use crate::inventory::{self, Context, EgressCoverage, Inventory};
@@ -302,6 +302,15 @@ fn coverage(
             .map(|(method, calibrated)| (method.word().to_owned(), calibrated.word().to_owned()))
             .collect(),
         why_not: why_not(row, calibrated, parts),
+        candidates: row
+            .candidates
+            .iter()
+            .map(|(source, found)| CandidateYield {
+                source: source.clone(),
+                asked: found.asked,
+                answered: found.answered,
+            })
+            .collect(),
         complete: row.is_complete(),
     }
 }

@@ -156,9 +156,22 @@ pub struct Coverage {
     /// Egress method to `yes`, `no` or `not-run`.
     pub calibrated: std::collections::BTreeMap<String, String>,
     pub why_not: Option<String>,
+    /// Of an IPv6 prefix, which is not asked in full: who proposed the addresses that were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CandidateYield>,
     /// Whether every address that may be asked was asked to the end.
     #[serde(default)]
     pub complete: bool,
+}
+
+/// What one source of candidates brought. An address that several propose is the likeliest one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CandidateYield {
+    /// `registry`, `heard`, `low-byte`, `eui64` …
+    pub source: String,
+    pub asked: u64,
+    /// Of those asked: in use.
+    pub answered: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

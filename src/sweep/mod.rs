@@ -14,7 +14,9 @@ pub mod profile;
 pub mod question;
 pub mod record;
 mod replay;
+mod reverse_walk;
 pub mod share;
+mod snmp_walk;
 mod spool;
 mod tape;
 pub mod territory;
@@ -22,6 +24,7 @@ mod unprivileged;
 pub mod vantage;
 mod watch;
 pub mod witnessed;
+mod zone_transfer;
 
 pub use conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, sweep};
 pub use head::head;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::profile::{Authorisation, Method, Profile, SignatureState};
+use super::profile::{Authorisation, Method, Profile, Secret, SignatureState};
 use super::share::Part;
 use super::territory::{Bounds, Territory};
 use super::vantage::Station;
@@ -39,6 +39,8 @@ pub struct Orders {
     pub scope_is_targets: bool,
     pub notices: Vec<v1::SweepNotice>,
     pub egress: EgressOrders,
+    /// Communities of SNMP version 2c, read before the capabilities go.
+    pub snmp: Vec<Secret>,
 }
 
 /// The secrets of the egress methods, read before the capabilities go.

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::candidates::{self, Seeds};
+use super::candidates::{self, Candidates, OnLink, Seeds};
 use super::conductor::{
     BETWEEN_WAVES, DISCOVERY_PORTS, EGRESS_UDP_PORTS, EXPLORE_LINGER, EXPLORE_PORTS,
     LISTEN_FOR_DHCP, MOST_CANARIES, MOST_EXPLORED_BY_TCP, ROUNDS, explore_rounds, full_port_areas,
 };
 use super::orders::Orders;
 use super::profile::Method;
+use super::reverse_walk;
 use super::territory::{self, Area, Reach, Territory};
 use crate::egress::{next_hop, spoofed_source};
-use crate::net::{AddressSet, Family};
+use crate::net::Family;
 use crate::observe::EgressMethod;
 use crate::scan::Linger;
 use crate::scope::FRAMES;
@@ -51,6 +52,16 @@ pub struct PlannedArea {
     /// Addresses that may be asked, after exclusions; of an IPv6 prefix only candidates are.
     pub targets: Option<u64>,
     pub excluded: u64,
+    /// Of an IPv6 prefix: who proposes how many addresses, from the registry and habit alone. What is heard and what
+    /// answers proposes more on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<PlannedCandidates>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedCandidates {
+    pub source: &'static str,
+    pub asked: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -127,7 +138,15 @@ impl Plan {
     }
 }
 
+/// What is proposed for a prefix before anything was asked.
+fn foreseen(area: &Area, seeds: &Seeds) -> Candidates {
+    let on_link = if area.reach == Reach::OnLink { OnLink::Here } else { OnLink::Beyond };
+    let (asked, most) = (BTreeSet::new(), candidates::MOST_AT_FIRST);
+    candidates::of(area.prefix, on_link, seeds, &area.targets, &asked, most)
+}
+
 fn areas(orders: &Orders, territory: &Territory) -> Vec<PlannedArea> {
+    let seeds = Seeds::of_registry(orders.registry.as_deref()).ready();
     let planned = |area: &Area, how| {
         let station = orders.stations.iter().find(|station| station.id == area.vantage);
         PlannedArea {
@@ -140,6 +159,14 @@ fn areas(orders: &Orders, territory: &Territory) -> Vec<PlannedArea> {
             how,
             targets: u64::try_from(area.targets.count()).ok().filter(|_| area.prefix.is_ipv4()),
             excluded: area.excluded,
+            candidates: match how {
+                "candidates" => foreseen(area, &seeds)
+                    .by_source
+                    .iter()
+                    .map(|(source, of)| PlannedCandidates { source, asked: of.len() as u64 })
+                    .collect(),
+                _ => Vec::new(),
+            },
         }
     };
     let full = territory
@@ -155,6 +182,9 @@ enum Place {
     OnLink,
     Beyond,
 }
+
+/// Datagrams for the tables of one registered device, as they are foreseen: 400 rows in each of three. A guess.
+const SNMP_QUESTIONS: usize = 64;
 
 /// A step of the egress methods.
 struct WaysOut {
@@ -233,9 +263,25 @@ impl Mine<'_> {
         if orders.uses(Method::Icmp) {
             add(steps, "icmp", on_link.saturating_add(routed), 1, 2, linger(2), true);
         }
+        if !orders.snmp.is_empty() {
+            let devices = orders.registry.as_ref().map_or(0, |registry| registry.devices.len());
+            add(steps, "snmp", devices as u128, SNMP_QUESTIONS, 1, Duration::ZERO, true);
+        }
         if orders.uses(Method::Icmpv6) {
             let all = candidates_on_link.saturating_add(candidates_routed);
-            add(steps, "icmpv6", all, 1, 2, linger(2), true);
+            let paced = |candidates: u128, rounds: u8| {
+                let questions = candidates as f64 * f64::from(rounds);
+                // The clock's steps make it slower: 177 a second were measured.
+                Duration::from_secs_f64(questions * 1.5 / f64::from(candidates::A_SECOND))
+            };
+            let wait = linger(2) + paced(candidates_routed, 2);
+            add(steps, "icmpv6", all, 1, 2, wait, true);
+            // At most: nobody knows what the first answers teach.
+            let areas = self.areas(Family::Ipv6, Place::Beyond).count();
+            let learnt = (areas * candidates::MOST_LEARNT) as u128;
+            let rounds = candidates::LEARNING_ROUNDS as u8;
+            let wait = linger(2 * rounds) + paced(learnt, 2 * rounds);
+            add(steps, "icmpv6-learnt", learnt, rounds.into(), 2, wait, true);
         }
         let (mut chunks, mut samples) = (0usize, 0u128);
         for area in self.territory.explore.iter().filter(|area| area.vantage == self.station.id) {
@@ -287,6 +333,12 @@ impl Mine<'_> {
             let segments = self.areas(Family::Ipv4, Place::Beyond).count() as u128;
             add(steps, "hops", segments, 8, 1, linger(1), true);
         }
+        let areas = self.areas(Family::Ipv6, Place::OnLink).count()
+            + self.areas(Family::Ipv6, Place::Beyond).count();
+        if orders.profile.discovery.ipv6_dns && areas > 0 {
+            let questions = areas * reverse_walk::MOST_QUESTIONS;
+            add(steps, "names", 1, questions, 1, Duration::ZERO, true);
+        }
         let on_link = on_link.saturating_add(candidates_on_link);
         let everyone = on_link.saturating_add(routed).saturating_add(candidates_routed);
         for step in self.ways_out(on_link, everyone) {
@@ -334,24 +386,8 @@ impl Mine<'_> {
     }
 
     fn candidates(&self, place: Place) -> u128 {
-        let seeds = Seeds {
-            macs: BTreeSet::new(),
-            ipv4: BTreeSet::new(),
-            ipv6: self
-                .orders
-                .known_addresses()
-                .into_iter()
-                .filter_map(|address| match address {
-                    std::net::IpAddr::V6(address) => Some(address),
-                    std::net::IpAddr::V4(_) => None,
-                })
-                .collect(),
-        };
-        let mut all = AddressSet::default();
-        for area in self.areas(Family::Ipv6, place) {
-            let candidates = candidates::of(area.prefix, &seeds, &area.targets);
-            all = all.or(&AddressSet::of_addresses(candidates));
-        }
-        all.count()
+        let seeds = Seeds::of_registry(self.orders.registry.as_deref()).ready();
+        let areas = self.areas(Family::Ipv6, place);
+        areas.map(|area| foreseen(area, &seeds).count() as u128).sum()
     }
 }

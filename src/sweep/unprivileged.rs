@@ -292,6 +292,7 @@ impl<'a> Talk<'a> {
                 excluded: area.excluded,
                 complete: false,
                 addresses: asked,
+                proposed: Vec::new(),
             });
             intake.note(Timestamp::now(), area.vantage, Source::Sweep, fact, &[]);
         }

@@ -223,6 +223,10 @@ report-coverage-excluded = { $n ->
    *[other] { $n } addresses are excluded by the authorisation and were never asked.
  }
 report-coverage-said = What it means
+report-candidates = IPv6 candidates
+report-candidates-means = Nobody can ask every address of an IPv6 prefix, so likely ones were asked. Which source proposed them, and how many are in use; an address that several propose is the first one's. What answers to none of these habits is found only when it is heard.
+report-candidates-source = Source
+report-candidates-cut = The first { $shown } of { $all } rows; all are in result.json.
 report-calibrated = Calibration
 report-why-not = What was not done, and why
 report-ports-cut = { $ports } … ({ $n } ranges in all, see report.xlsx)

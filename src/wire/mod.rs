@@ -42,6 +42,7 @@ pub mod ndp;
 pub mod ospf;
 pub mod pim;
 pub mod rip;
+pub mod snmp;
 pub mod tcp;
 pub mod tunnel;
 pub mod udp;

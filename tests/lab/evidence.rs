@@ -76,7 +76,7 @@ fn an_audit_gives_the_same_findings() {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder is made");
     for entry in std::fs::read_dir(from).expect("the result's folder is read") {
         let entry = entry.expect("an entry");

@@ -13,4 +13,5 @@ mod fence;
 mod raised;
 mod rules;
 mod scenarios;
+mod six;
 mod swept;

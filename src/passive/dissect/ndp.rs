@@ -2,8 +2,8 @@
 //! is a router.
 //!
 //! Taken: router advertisements whole; the binding of a sender (source link-layer option, else the
-//! frame's source) and of an advertised target. Left: targets of solicitations, which nobody has
-//! said exist; duplicate address detection, whose address is not in use yet; checksums, which
+//! frame's source) and of an advertised target; the target of duplicate address detection, which is
+//! not in use yet and binds nothing. Left: targets of other solicitations, which nobody has said exist; checksums, which
 //! offloading leaves wrong in captures of one's own frames. Believed only with hop limit 255, which
 //! no router lets through; without it an oddity. Fragments are an oddity too (RFC 6980), and read as
 //! far as they go.
@@ -60,6 +60,9 @@ impl Dissector for Ndp {
             }
             Message::NeighbourAdvertisement { target, .. } => {
                 self.advertised(packet, target, options, facts)
+            }
+            Message::NeighbourSolicitation { target } if source.is_unspecified() => {
+                self.tried(packet, target, options, facts)
             }
             Message::RouterSolicitation
             | Message::NeighbourSolicitation { .. }
@@ -128,6 +131,28 @@ impl Ndp {
             _ => None,
         });
         self.bind(packet, source, named, facts);
+        ended
+    }
+
+    /// RFC 4862 §5.4.2: from the unspecified address, without a link-layer option.
+    fn tried(
+        &self,
+        packet: &Packet<'_>,
+        target: Ipv6Addr,
+        options: Options<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), WireError> {
+        let (named, ended) = link_layer(options, |option| match option {
+            NdOption::SourceLinkLayer(mac) => Some(*mac),
+            _ => None,
+        });
+        if named.is_some() {
+            self.odd(packet, facts, "duplicate address detection that names a link layer");
+        }
+        if packet.source.is_station() && special::is_host(target.into()) {
+            let (ip, mac) = (target.into(), packet.source);
+            facts.put(Source::Ndp, Fact::Tentative { ip, mac });
+        }
         ended
     }
 
@@ -285,7 +310,10 @@ mod tests {
     fn detection_of_duplicates_binds_nothing() {
         let target = "fe80::5".parse().unwrap();
         let detection = build::neighbour_solicitation(OURS, Ipv6Addr::UNSPECIFIED, target);
-        assert_eq!(facts(&detection), []);
+        assert_eq!(facts(&detection), [Fact::Tentative { ip: target.into(), mac: OURS }]);
+        let group =
+            build::neighbour_solicitation(OURS, Ipv6Addr::UNSPECIFIED, "ff02::1".parse().unwrap());
+        assert!(!facts(&group).iter().any(|fact| matches!(fact, Fact::Tentative { .. })));
         let asked = build::neighbour_solicitation(OURS, target, "fe80::7".parse().unwrap());
         assert_eq!(facts(&asked), [Fact::Binding { ip: target.into(), mac: OURS }]);
     }

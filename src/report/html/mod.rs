@@ -14,7 +14,9 @@ use ring::digest::{SHA256, digest};
 use super::view::{SEVERITIES, View, counts, frame_list, name, number, plain, ports, some, time};
 use super::{Format, boundary, map};
 use crate::result::names;
-use crate::result::v1::{Coverage, Device, Evidence, Finding, Segment, SweepResult};
+use crate::result::v1::{
+    CandidateYield, Coverage, Device, Evidence, Finding, Segment, SweepResult,
+};
 use crate::texts::{Language, Texts};
 
 const TEMPLATE: &str = include_str!("report.html.j2");
@@ -26,6 +28,8 @@ const FINDINGS: usize = 500;
 const DEVICES: usize = 1000;
 const SEGMENTS: usize = 500;
 const COVERAGE: usize = 500;
+/// Rows of the sources of candidates: sixteen a prefix.
+const CANDIDATES: usize = 400;
 const EVIDENCE: usize = 12;
 const DETAILS: usize = 12;
 
@@ -158,6 +162,8 @@ fn page(result: &SweepResult, texts: &Texts) -> Result<String, minijinja::Error>
         devices => devices.iter().take(DEVICES).map(|(place, d)| device(&view, *place, d)).collect::<Vec<_>>(),
         devices_cut => cut(&view, "report-devices-cut", DEVICES, devices.len()),
         coverage => result.coverage.iter().take(COVERAGE).map(|c| coverage(&view, c)).collect::<Vec<_>>(),
+        candidates => candidates(&view),
+        candidates_cut => cut(&view, "report-candidates-cut", CANDIDATES, candidate_rows(&view).count()),
         sent => view.say_with("report-sent-means", &[
             ("sent", number(sweep.packets_sent)),
             ("received", number(sweep.packets_received)),
@@ -449,6 +455,27 @@ fn device(view: &View<'_>, place: usize, device: &Device) -> Value {
         services => if services.is_empty() { "—".to_owned() } else { services },
         findings => view.against(place).len(),
     }
+}
+
+fn candidate_rows<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Coverage, &'a CandidateYield)> {
+    let result = view.result;
+    result.coverage.iter().flat_map(|row| row.candidates.iter().map(move |of| (row, of)))
+}
+
+/// A row for each source that proposed something in a prefix.
+fn candidates(view: &View<'_>) -> Vec<Value> {
+    candidate_rows(view)
+        .take(CANDIDATES)
+        .map(|(row, of)| {
+            context! {
+                prefix => row.prefix.clone(),
+                vantage => row.vantage.clone(),
+                source => view.candidate_source(&of.source),
+                asked => of.asked,
+                answered => of.answered,
+            }
+        })
+        .collect()
 }
 
 fn coverage(view: &View<'_>, row: &Coverage) -> Value {

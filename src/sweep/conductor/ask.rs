@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// How a pass goes, where it is not as its probe asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
+    pub linger: Option<Linger>,
+    /// The most questions in a second.
+    pub rate: Option<u32>,
+}
+
 impl Conductor<'_> {
     /// Runs one pass, unless an earlier part of this sweep did.
     #[expect(
@@ -18,6 +26,25 @@ impl Conductor<'_> {
         rounds: u8,
         linger: Option<Linger>,
     ) -> Result<Outcome, Halt> {
+        let manner = Manner { linger, rate: None };
+        self.run_in(name, probe, station, targets, questions, rounds, manner)
+    }
+
+    /// The same in a manner of its own.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a pass is that many things, named by their types"
+    )]
+    pub(super) fn run_in(
+        &mut self,
+        name: &'static str,
+        probe: &'static str,
+        station: &Station,
+        targets: Targets,
+        questions: &[u16],
+        rounds: u8,
+        manner: Manner,
+    ) -> Result<Outcome, Halt> {
         let targets_count = targets.count();
         let Some(probe) = probe::named(probe).filter(|_| targets_count > 0) else {
             return Ok(Outcome::default());
@@ -31,8 +58,11 @@ impl Conductor<'_> {
         let mut pass = Pass::new(id, station.id, probe, targets, &hops);
         pass.questions = questions.to_vec();
         pass.rounds = rounds;
-        if let Some(linger) = linger {
+        if let Some(linger) = manner.linger {
             pass.linger = linger;
+        }
+        if manner.rate.is_some() {
+            pass.rate = manner.rate;
         }
         self.reporter.pass(name, &station.interface, targets_count);
         let answered = self.answered_before(&pass);
@@ -168,6 +198,7 @@ impl Conductor<'_> {
                     excluded: area.excluded,
                     complete: complete && self.all_admitted(area, probe),
                     addresses: Vec::new(),
+                    proposed: Vec::new(),
                 },
             );
         }

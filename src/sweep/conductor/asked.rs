@@ -8,23 +8,28 @@ impl Conductor<'_> {
         area: &Area,
         probe: &str,
         ports: &[u16],
-        candidates: Vec<IpAddr>,
+        candidates: &Candidates,
         outcome: &Outcome,
     ) {
         if candidates.is_empty() || outcome.asked == 0 {
             return;
         }
         let done = outcome.interrupted.is_none();
+        let proposed = candidates.by_source.iter().map(|(source, addresses)| Proposed {
+            by: (*source).to_owned(),
+            asked: addresses.len() as u64,
+        });
         self.put_asked(
             area.vantage,
             Asked {
                 prefix: area.prefix,
                 method: probe.to_owned(),
                 ports: numbered(probe, ports),
-                asked: candidates.len() as u64,
+                asked: candidates.count() as u64,
                 excluded: area.excluded,
                 complete: false,
-                addresses: if done { candidates } else { Vec::new() },
+                addresses: if done { candidates.addresses().collect() } else { Vec::new() },
+                proposed: proposed.collect(),
             },
         );
     }
@@ -51,6 +56,7 @@ impl Conductor<'_> {
                 excluded: area.excluded,
                 complete: false,
                 addresses: Vec::new(),
+                proposed: Vec::new(),
             },
         );
     }
@@ -99,6 +105,7 @@ impl Conductor<'_> {
                     excluded,
                     complete: false,
                     addresses: listed,
+                    proposed: Vec::new(),
                 },
             );
         }
@@ -122,7 +129,8 @@ impl Conductor<'_> {
                     && (asked.complete || asked.addresses.contains(&address))
             });
             let Some((vantage, asked)) = found else { continue };
-            let own = Asked { asked: 1, addresses: vec![address], ..asked.clone() };
+            let own =
+                Asked { asked: 1, addresses: vec![address], proposed: Vec::new(), ..asked.clone() };
             self.intake.note(at, *vantage, Source::Sweep, Fact::Asked(own), &frames);
         }
     }

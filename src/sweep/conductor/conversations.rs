@@ -230,7 +230,7 @@ impl Conductor<'_> {
     }
 
     /// Ports that answered as open, of addresses that may be talked to.
-    fn open_ports(&self, vantage: VantageId) -> BTreeSet<(IpAddr, Port)> {
+    pub(super) fn open_ports(&self, vantage: VantageId) -> BTreeSet<(IpAddr, Port)> {
         let mut open = BTreeSet::new();
         for (_, observation) in self.intake.log.iter() {
             if let Fact::Answer { ip, port: Some(port), state: PortState::Open, .. } =
@@ -244,7 +244,7 @@ impl Conductor<'_> {
     }
 
     /// Resolvers that DHCP or router advertisements name.
-    fn named_resolvers(&self, vantage: VantageId) -> BTreeSet<IpAddr> {
+    pub(super) fn named_resolvers(&self, vantage: VantageId) -> BTreeSet<IpAddr> {
         let scope = self.orders.share();
         let mut named = BTreeSet::new();
         for (_, observation) in self.intake.log.iter().filter(|(_, o)| o.vantage == vantage) {

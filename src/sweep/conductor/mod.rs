@@ -18,6 +18,7 @@ mod reach;
 mod receipts;
 mod resolve;
 mod routers;
+mod talks;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,7 @@ use eye::Eye;
 pub use ghosts::MOSTLY;
 pub(super) use open::share;
 
-use super::candidates::{self, Seeds};
+use super::candidates::{self, Candidates, OnLink, Seeds};
 use super::checkpoint::{self, State};
 use super::intake::{Intake, lock};
 use super::link_wide;
@@ -49,7 +50,7 @@ use super::vantage::Station;
 use super::witnessed;
 use crate::link::{self, LinkError, interfaces, privilege};
 use crate::net::{AddressSet, Family, Mac, Port, Prefix, Transport};
-use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Source, VantageId};
+use crate::observe::{Asked, Fact, FrameNumber, Log, Observation, Proposed, Source, VantageId};
 use crate::result::v1;
 use crate::scan::{
     self, Care, Checkpoint, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, Progress,
@@ -339,10 +340,14 @@ impl<'a> Conductor<'a> {
             }
             self.resolve()?;
             self.echo()?;
+            self.ask_routers()?;
+            self.learn("icmpv6-learnt")?;
             self.explore()?;
             self.ports()?;
             self.forwarding()?;
             self.ladders()?;
+            self.ask_names()?;
+            self.learn("icmpv6-learnt-again")?;
         } else {
             self.explain_passive();
         }
@@ -503,6 +508,7 @@ impl<'a> Conductor<'a> {
                             | Source::Proxy
                             | Source::Dns
                             | Source::PortMapping
+                            | Source::Snmp
                     )
                 };
                 let observations =

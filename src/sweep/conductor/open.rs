@@ -166,6 +166,12 @@ impl<'a> Conductor<'a> {
         for (_, observation) in self.intake.log.iter() {
             if let Fact::Asked(asked) = &observation.fact {
                 self.asked.push((observation.vantage, asked.clone()));
+                let of = match asked.method.as_str() {
+                    "ndp" => &mut self.solicited,
+                    "icmpv6" => &mut self.echoed,
+                    _ => continue,
+                };
+                of.extend(asked.addresses.iter().filter(|address| address.is_ipv6()));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Who answers an echo, on the link and behind routers, and what lies in the ranges to explore.
 
+use super::ask::Manner;
+use super::targets::of_area;
 use super::*;
 
 impl Conductor<'_> {
@@ -16,7 +18,18 @@ impl Conductor<'_> {
             if self.orders.uses(Method::Icmpv6) {
                 let live = self.live_on_link(station.id, Family::Ipv6, LinkLocal::Too);
                 self.echo_live("icmpv6", "icmpv6", station, live)?;
-                self.echo_candidates(station, "icmpv6-routed")?;
+                self.echo_candidates(station, "icmpv6-routed", candidates::MOST_AT_FIRST)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks behind routers again, by what answered, was named or was heard since: the neighbours of who is there, the same
+    /// numbers in the prefixes beside. Called [`candidates::LEARNING_ROUNDS`] times.
+    pub(super) fn learn(&mut self, name: &'static str) -> Result<(), Halt> {
+        for station in &self.orders.stations {
+            if self.orders.uses(Method::Icmpv6) {
+                self.echo_candidates(station, name, candidates::MOST_LEARNT)?;
             }
         }
         Ok(())
@@ -44,26 +57,30 @@ impl Conductor<'_> {
         &mut self,
         station: &Station,
         name: &'static str,
+        most: usize,
     ) -> Result<(), Halt> {
         let routed = self.routed(Family::Ipv6, station.id);
-        let mut by_area = Vec::new();
-        for area in routed {
-            let candidates: Vec<_> = self
-                .candidates(&area)
-                .into_iter()
-                .filter(|address| !self.echoed.contains(address))
-                .collect();
-            by_area.push((area, candidates));
+        if routed.is_empty() {
+            return Ok(());
         }
-        let all: Vec<IpAddr> = by_area.iter().flat_map(|(_, c)| c.iter().copied()).collect();
+        let seeds = self.seeds(station.id);
+        let by_area: Vec<(Area, Candidates)> = routed
+            .into_iter()
+            .map(|area| {
+                let candidates = of_area(&area, &seeds, &self.echoed, most);
+                (area, candidates)
+            })
+            .collect();
+        let all: Vec<IpAddr> = by_area.iter().flat_map(|(_, c)| c.addresses()).collect();
         if all.is_empty() {
             return Ok(());
         }
         self.echoed.extend(&all);
         let targets = Targets::Addresses(AddressSet::of_addresses(all));
-        let outcome = self.run(name, "icmpv6", station, targets, &[0], 2, None)?;
+        let manner = Manner { linger: None, rate: Some(candidates::A_SECOND) };
+        let outcome = self.run_in(name, "icmpv6", station, targets, &[0], 2, manner)?;
         for (area, candidates) in by_area {
-            self.asked_by_candidates(&area, "icmpv6", &[], candidates, &outcome);
+            self.asked_by_candidates(&area, "icmpv6", &[], &candidates, &outcome);
         }
         Ok(())
     }
@@ -159,7 +176,7 @@ impl Conductor<'_> {
         if probe == "icmp" {
             self.ask_areas(join(name, "-full"), probe, station, &areas, 2)
         } else {
-            self.echo_candidates(station, join(name, "-full"))
+            self.echo_candidates(station, join(name, "-full"), candidates::MOST_AT_FIRST)
         }
     }
 }

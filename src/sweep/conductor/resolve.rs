@@ -1,5 +1,6 @@
 //! Who is on the link: link-wide questions, ARP, neighbour solicitations.
 
+use super::targets::of_area;
 use super::*;
 use crate::net::special;
 
@@ -104,14 +105,12 @@ impl Conductor<'_> {
     }
 
     pub(super) fn solicit(&mut self, station: &Station, name: &'static str) -> Result<(), Halt> {
+        let most = if name == "ndp" { candidates::MOST_AT_FIRST } else { candidates::MOST_LEARNT };
+        let seeds = self.seeds(station.id);
         let mut by_prefix = Vec::new();
         for prefix in self.on_link_ipv6(station) {
             let area = self.ipv6_area(prefix, station.id);
-            let candidates: Vec<_> = self
-                .candidates(&area)
-                .into_iter()
-                .filter(|address| !self.solicited.contains(address))
-                .collect();
+            let candidates = of_area(&area, &seeds, &self.solicited, most);
             by_prefix.push((area, candidates));
         }
         // Link-local addresses that were heard, and the EUI-64 twins of the link's stations.
@@ -119,8 +118,7 @@ impl Conductor<'_> {
         let own: BTreeSet<IpAddr> = station.addresses.iter().map(|(address, _)| *address).collect();
         if own.iter().any(|address| link_local.contains(*address)) {
             let exclude = self.orders.exclude();
-            let twins: Vec<IpAddr> = self
-                .seeds(Some(station.id))
+            let twins: Vec<IpAddr> = seeds
                 .macs
                 .iter()
                 .map(|mac| link_local.first_number() | u128::from(mac.interface_id()))
@@ -137,12 +135,12 @@ impl Conductor<'_> {
             let areas: Vec<Area> = by_prefix.iter().map(|(area, _)| area.clone()).collect();
             self.ask_ghosts("ndp", station, &areas)?;
         }
-        let all: Vec<IpAddr> = by_prefix.iter().flat_map(|(_, c)| c.iter().copied()).collect();
+        let all: Vec<IpAddr> = by_prefix.iter().flat_map(|(_, c)| c.addresses()).collect();
         self.solicited.extend(&all);
         let targets = Targets::Addresses(AddressSet::of_addresses(all));
         let outcome = self.run(name, "ndp", station, targets, &[0], 2, None)?;
         for (area, candidates) in by_prefix {
-            self.asked_by_candidates(&area, "ndp", &[], candidates, &outcome);
+            self.asked_by_candidates(&area, "ndp", &[], &candidates, &outcome);
         }
         Ok(())
     }

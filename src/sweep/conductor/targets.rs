@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// The candidates of an area that were not asked yet, within the bound of this asking and of the whole sweep.
+pub(super) fn of_area(
+    area: &Area,
+    seeds: &Seeds,
+    asked: &BTreeSet<IpAddr>,
+    most: usize,
+) -> Candidates {
+    let before = asked.range(area.prefix.first()..=area.prefix.last()).count();
+    let on_link = if area.reach == Reach::OnLink { OnLink::Here } else { OnLink::Beyond };
+    let most = most.min(candidates::MOST.saturating_sub(before));
+    candidates::of(area.prefix, on_link, seeds, &area.targets, asked, most)
+}
+
 impl Conductor<'_> {
     pub(super) fn plan_again(&mut self) {
         let on_link: Vec<Area> = self
@@ -78,29 +91,29 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn seeds(&self, vantage: Option<VantageId>) -> Seeds {
+    /// What candidates are made from by now.
+    pub(super) fn seeds(&self, vantage: VantageId) -> Seeds {
         let live = &self.intake.live;
-        let mut seeds = Seeds { ipv6: live.heard_ipv6.clone(), ..Seeds::default() };
-        if let Some(vantage) = vantage {
-            seeds.macs = live.stations.get(&vantage).cloned().unwrap_or_default();
-        }
-        let known = self.orders.known_addresses();
-        for address in known.iter().chain(&live.answered) {
+        let mut seeds = Seeds::of_registry(self.orders.registry.as_deref());
+        seeds.heard.clone_from(&live.heard_ipv6);
+        seeds.hops.clone_from(&live.hops);
+        seeds.snmp.clone_from(&live.told_ipv6);
+        seeds.dns.clone_from(&live.named_ipv6);
+        seeds.told.clone_from(&live.told);
+        seeds.macs = live.stations.get(&vantage).cloned().unwrap_or_default();
+        seeds.joined = live.joined.get(&vantage).cloned().unwrap_or_default();
+        for address in &live.answered {
             match address {
-                IpAddr::V4(address) => {
-                    seeds.ipv4.insert(*address);
-                }
-                IpAddr::V6(address) => {
-                    seeds.ipv6.insert(*address);
-                }
-            }
+                IpAddr::V4(address) => seeds.ipv4.insert(*address),
+                IpAddr::V6(address) => seeds.answered.insert(*address),
+            };
         }
-        seeds
-    }
-
-    pub(super) fn candidates(&self, area: &Area) -> Vec<IpAddr> {
-        let vantage = (area.reach == Reach::OnLink).then_some(area.vantage);
-        candidates::of(area.prefix, &self.seeds(vantage), &area.targets)
+        let here = live.neighbours.get(&vantage).into_iter().flatten();
+        seeds.ipv4_here.extend(here.filter_map(|(address, _)| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        }));
+        seeds.ready()
     }
 
     /// Who is on a link: seen using an address of it that may be asked.

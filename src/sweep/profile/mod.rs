@@ -125,6 +125,12 @@ pub struct Discovery {
     pub explore: Vec<Prefix>,
     /// Whether an MLDv2 general query may be sent where a querier was heard: never in gentle profiles.
     pub mld_query: bool,
+    /// Whether ip6.arpa is walked with name servers inside of the scope.
+    pub ipv6_dns: bool,
+    /// Whether such a server is asked for its zones of ip6.arpa whole.
+    pub axfr: bool,
+    /// Name servers that are asked beside those that were found.
+    pub name_servers: Vec<IpAddr>,
     /// Whether the one DHCP DISCOVER and SOLICIT of a sweep may be sent.
     pub dhcp: bool,
 }

@@ -173,6 +173,11 @@ struct RawDiscovery {
     #[serde(default)]
     mld_query: bool,
     dhcp: Option<bool>,
+    ipv6_dns: Option<bool>,
+    #[serde(default)]
+    axfr: bool,
+    #[serde(default)]
+    name_servers: Vec<Text>,
 }
 
 #[derive(Deserialize, Default)]
@@ -484,8 +489,12 @@ fn check(raw: RawProfile, reading: &mut Reading<'_>, file: &str) -> Profile {
             .map(|place| Method::ALL[place])
             .collect(),
     };
+    let asks_ipv6 = [Method::Ndp, Method::Icmpv6].iter().any(|method| methods.contains(method));
     let discovery = Discovery {
         methods,
+        ipv6_dns: discovery.ipv6_dns.unwrap_or(asks_ipv6),
+        axfr: discovery.axfr,
+        name_servers: reading.addresses("discovery.name_servers", &discovery.name_servers),
         tcp_ports: reading.ports(
             "discovery.tcp_ports",
             discovery.tcp_ports,
