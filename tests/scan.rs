@@ -231,7 +231,7 @@ fn forged_answers_are_not_taken_for_answers() {
         "--scope",
         "10.64.0.0/24",
         "--scope",
-        "10.65.0.0/20",
+        "10.65.0.0/22",
         "--rate",
         "1000",
         "--rounds",

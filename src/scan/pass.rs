@@ -179,6 +179,8 @@ pub struct Outcome {
     pub unresolved: u64,
     /// Questions not asked because the vantage has no fit source address.
     pub sourceless: u64,
+    /// Frames that were longer than the interface's MTU.
+    pub too_long: u64,
     /// `None` when the pass came to its end.
     pub interrupted: Option<Checkpoint>,
     /// The network fell silent: why it was interrupted.

@@ -37,8 +37,8 @@
 //! and more when the last second showed more. It also takes up that frames do not arrive as evenly as
 //! they were sent.
 //!
-//! Only what our frames can have brought about is counted: no more resets than SYNs, no more other frames than
-//! [`OWED_FOR_EACH`] for each of ours, of the last seconds. Somebody who floods us with forged SYN-ACKs or ARP
+//! Only what our frames can have brought about is counted: [`RESETS_FOR_EACH`] SYN, and of other frames
+//! [`OWED_FOR_EACH`] of ours, of the last seconds. Somebody who floods us with forged SYN-ACKs or ARP
 //! requests makes our kernel answer, and is not to starve the sweep by it.
 //!
 //! **Several sweeps on one interface** take an equal part each ([`Pace::share`]). What was sent before counts under the lower
@@ -398,6 +398,8 @@ enum Blocked {
 
 /// What is owed is that of so many seconds at the ceiling: longer than an answer takes to come.
 const OWED_SECONDS: u64 = 4;
+/// A tarpit repeats its SYN-ACK as if our reset had not come: five times, as Linux does without it.
+const RESETS_FOR_EACH: u64 = 6;
 /// Frames that one of ours can make our kernel send, resets apart: three tries to resolve who answers, and an answer to
 /// who resolves us.
 const OWED_FOR_EACH: u64 = 4;
@@ -581,9 +583,10 @@ impl Pace {
     }
 
     /// So many frames of ours, and so many SYNs, may bring about frames of our kernel's.
-    fn owe(&mut self, frames: u32, resets: u32) {
+    fn owe(&mut self, frames: u32, syns: u32) {
         let most = u64::from(self.ceilings.packets_per_second) * OWED_SECONDS;
-        self.owed_resets = (self.owed_resets + u64::from(resets)).min(most);
+        let resets = u64::from(syns) * RESETS_FOR_EACH;
+        self.owed_resets = (self.owed_resets + resets).min(most * RESETS_FOR_EACH);
         self.owed = (self.owed + u64::from(frames) * OWED_FOR_EACH).min(most * OWED_FOR_EACH);
     }
 

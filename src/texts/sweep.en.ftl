@@ -10,6 +10,7 @@ sweep-notice-explore-cut = The range to explore is too large; prefixes not sampl
 sweep-notice-pass-too-large = Too many targets for one sweep: { $what }
 sweep-notice-ceiling-too-low = The ceiling for one address is too low for some questions of this pass: { $what }
 sweep-notice-frames-dropped = Frames that the kernel dropped unread: { $what }
+sweep-notice-frames-too-long = Not asked, because the frames are longer than the MTU of the interface (pass: how many): { $what }
 sweep-notice-network-silent = The network fell silent and the sweep was stopped (without any answer for, known hosts asked meanwhile): { $what }
 sweep-notice-slowed-ring-full = Slowed down because the receive ring was filling (pass: how often, lowest rate): { $what }
 sweep-notice-slowed-dropped = Slowed down because the kernel dropped frames unread (pass: how often, lowest rate): { $what }

@@ -10,6 +10,7 @@ sweep-notice-explore-cut = 探查范围太大，未取样的前缀数：{ $what 
 sweep-notice-pass-too-large = 目标太多，一次扫描容纳不下：{ $what }
 sweep-notice-ceiling-too-low = 单个地址的上限太低，这一步的部分询问没有发出：{ $what }
 sweep-notice-frames-dropped = 内核因来不及读取而丢弃的帧：{ $what }
+sweep-notice-frames-too-long = 帧长超过接口 MTU，未询问（阶段：数量）：{ $what }
 sweep-notice-network-silent = 网络静默，扫描已停止（无任何应答的时长，其间询问的已知主机数）：{ $what }
 sweep-notice-slowed-ring-full = 接收环将满，已降速（阶段：次数，最低速率）：{ $what }
 sweep-notice-slowed-dropped = 内核因来不及读取而丢帧，已降速（阶段：次数，最低速率）：{ $what }

@@ -65,6 +65,9 @@ struct Entry {
     member: Member,
     asked_at: Option<Duration>,
     answered: bool,
+    /// Answered in time when it was asked again. Who never did, a tarpit or a SYN proxy that takes its time, says
+    /// nothing by staying away.
+    proved: bool,
     missed: u8,
 }
 
@@ -101,7 +104,7 @@ impl Control {
     /// A question was answered for the first time: its host may join.
     pub fn enrol(&mut self, member: Member) {
         self.seen += 1;
-        let fresh = Entry { member, asked_at: None, answered: false, missed: 0 };
+        let fresh = Entry { member, asked_at: None, answered: false, proved: false, missed: 0 };
         if self.entries.len() < MOST_MEMBERS {
             if self.entries.iter().all(|entry| entry.member.target != member.target) {
                 self.entries.push(fresh);
@@ -116,10 +119,11 @@ impl Control {
     }
 
     /// A member's answer, if it is one.
-    pub fn answered(&mut self, probe: &str, target: IpAddr) {
+    pub fn answered(&mut self, now: Duration, probe: &str, target: IpAddr) {
         for entry in &mut self.entries {
-            if entry.member.target == target && entry.member.probe == probe {
-                entry.answered = true;
+            let in_time = entry.asked_at.is_some_and(|at| now.saturating_sub(at) <= PATIENCE);
+            if in_time && entry.member.target == target && entry.member.probe == probe {
+                (entry.answered, entry.proved) = (true, true);
                 entry.missed = 0;
             }
         }
@@ -181,7 +185,7 @@ impl Control {
         let (mut asked, mut answered) = (0, 0);
         for entry in &mut self.entries {
             if entry.asked_at.is_some_and(ripe) {
-                asked += 1;
+                asked += usize::from(entry.proved);
                 answered += usize::from(entry.answered);
                 entry.missed += u8::from(!entry.answered && entry.missed < u8::MAX);
             }
@@ -189,11 +193,11 @@ impl Control {
         if let Some(silence) = self.silence(now) {
             return Judgement::Silent(silence);
         }
-        if asked >= LEAST_ASKED && answered * 2 < asked {
-            return Judgement::Thin;
-        }
         if answered > 0 {
             self.entries.retain(|entry| entry.missed < MOST_MISSED);
+        }
+        if asked >= LEAST_ASKED && answered * 2 < asked {
+            return Judgement::Thin;
         }
         match self.doubt {
             Some(doubt) if now.saturating_sub(doubt) >= PATIENCE => Judgement::NotYet,
@@ -267,7 +271,7 @@ mod tests {
                 let IpAddr::V4(target) = member.target else { continue };
                 if answers(target.octets()[3], now.as_secs_f64()) {
                     control.heard(now);
-                    control.answered(member.probe, member.target);
+                    control.answered(now, member.probe, member.target);
                 }
             }
             match control.judge(now) {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::run::{Asked, Run};
+use crate::link::LinkError;
 use crate::scan::pass::Targets;
 use crate::scan::probe::{Ask, Resolution};
 use crate::scope::ceilings::Ceiling;
@@ -132,6 +133,10 @@ impl Run<'_, '_> {
             Some(Submission::Later(wait, Ceiling::Sweep)) => Asked::Wait(wait),
             Some(Submission::Later(wait, Ceiling::Target | Ceiling::Prefix)) => Asked::Defer(wait),
             Some(Submission::Refused(refusal)) => self.refused(refusal, position),
+            Some(Submission::Failed(LinkError::Length { .. })) => {
+                self.outcome.too_long += u64::from(self.closed.insert(position));
+                Asked::Passed
+            }
             Some(Submission::Failed(error)) => Asked::Failed(error),
         }
     }

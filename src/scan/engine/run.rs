@@ -10,7 +10,7 @@ use super::round_trips::RoundTrips;
 use super::trail::Trail;
 use super::{LONGEST_SLEEP, MOST_QUESTIONS, Progress, ScanError, Watcher, hear};
 use crate::link::LinkError;
-use crate::observe::{Fact, Source};
+use crate::observe::{Fact, PortState, Source};
 use crate::scan::care::control::{Judgement, SILENCE};
 use crate::scan::care::{Care, Member, Silence, Trouble};
 use crate::scan::order::Order;
@@ -18,7 +18,7 @@ use crate::scan::pass::{Checkpoint, Outcome, Pass, Targets};
 use crate::scan::probe::{self, Ask, Resolution, Setup, Template};
 use crate::scan::recogniser::{Place, Recognised, Recogniser, Settles};
 use crate::scan::world::World;
-use crate::scope::{Submission, Vantage};
+use crate::scope::{Fence, Submission, Vantage};
 
 /// Frames between two looks at the clock.
 const BATCH: usize = 64;
@@ -251,17 +251,17 @@ impl<'p, 'a> Run<'p, 'a> {
                         break;
                     }
                     Some(Asked::Shut) => {
-                        fence.flush()?;
+                        self.flush(fence)?;
                         return Ok(RoundEnd::Stopped);
                     }
                     Some(Asked::Failed(error)) => return Err(error),
                     None => {
-                        fence.flush()?;
+                        self.flush(fence)?;
                         return Ok(RoundEnd::Done);
                     }
                 }
             }
-            fence.flush()?;
+            self.flush(fence)?;
             self.hear(care, recogniser, world, watcher, patience)?;
             if self.nothing_is_open() {
                 return Ok(RoundEnd::Done);
@@ -273,6 +273,17 @@ impl<'p, 'a> Run<'p, 'a> {
             if pace.checkpoint_is_due(now) {
                 watcher.checkpoint(&self.settled_by(now));
             }
+        }
+    }
+
+    /// Sends what is queued. What does not fit any more, because the MTU shrank, is left out, and counted.
+    fn flush(&mut self, fence: &mut Fence) -> Result<(), LinkError> {
+        match fence.flush() {
+            Err(LinkError::Length { .. }) => {
+                self.outcome.too_long += 1;
+                Ok(())
+            }
+            flushed => flushed.map(|_| ()),
         }
     }
 
@@ -316,7 +327,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 continue;
             }
             let answered = self.outcome.answered;
-            world.fence().flush()?;
+            self.flush(world.fence())?;
             self.hear(care, recogniser, world, watcher, (end - now).min(LONGEST_SLEEP))?;
             if self.outcome.answered > answered {
                 last_answer = world.now();
@@ -341,7 +352,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 care.throttle.trouble(now, Trouble::SourceQuench);
             }
             if let Place::Address { target, .. } = recognised.place {
-                care.control.answered(recognised.probe, target);
+                care.control.answered(now, recognised.probe, target);
             }
             if recognised.probe != name || recognised.settles != Settles::Yes {
                 return;
@@ -363,8 +374,10 @@ impl<'p, 'a> Run<'p, 'a> {
     /// The answer's host as one of the control group, where its question is one that can be asked again
     /// at any time.
     fn member(&self, recognised: &Recognised) -> Option<Member> {
-        let Fact::Answer { ip, mac, port, .. } = &recognised.fact else { return None };
-        let rationed = !self.pass.spacing.is_zero() || self.pass.probe.source() == Source::Udp;
+        let Fact::Answer { ip, mac, port, state, .. } = &recognised.fact else { return None };
+        // A closed UDP port is told by an ICMP error, which hosts ration.
+        let by_error = self.pass.probe.source() == Source::Udp && *state == PortState::Closed;
+        let rationed = !self.pass.spacing.is_zero() || by_error;
         let steered = matches!(self.pass.targets, Targets::Steered(_));
         (!rationed && !steered).then(|| Member {
             vantage: self.pass.vantage,

@@ -117,6 +117,10 @@ impl Conductor<'_> {
             seconds: rounded(began.elapsed()),
         });
         self.tell_slowed(name);
+        if outcome.too_long > 0 {
+            let text = format!("{name}: {}", outcome.too_long);
+            self.head.notices.push(v1::SweepNotice { code: "frames-too-long".into(), text });
+        }
         if outcome.refused.contains_key(&scope::Refusal::Ceiling) {
             self.head
                 .notices
