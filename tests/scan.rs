@@ -296,3 +296,45 @@ fn forged(number: u32) -> Vec<u8> {
     };
     build::tcp_segment(macs, them, ours, 64, &segment).expect("one family")
 }
+
+/// No router's neighbour table is flooded: of one /24 so many addresses are newly asked in any second, and no more.
+#[test]
+fn a_prefix_behind_a_router_is_asked_no_faster_than_its_ceiling() {
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.nobody_behind("10.65.0.0/22");
+    pair.nobody_behind("fd65::/64");
+    const MOST: usize = 60;
+    for (method, scope) in [("icmp", "10.65.0.0/22"), ("icmpv6", "fd65::/120")] {
+        let witness = pair.witness("icmp or icmp6");
+        let mut scan =
+            pair.jiebei(&["scan", "--interface", "va", "--rate", "20000", "--method", method]);
+        scan.args(["--scope", scope, "--per-prefix", &MOST.to_string()]);
+        ended(&scan.output().expect("it runs"), 0);
+        let mut asked: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for frame in witness.end() {
+            let Some((at, rest)) = frame.split_once(' ') else { continue };
+            let Some((_, to)) = rest.split_once(" > ") else { continue };
+            if !rest.contains("echo request") {
+                continue;
+            }
+            let to = to.split(": ").next().unwrap_or_default();
+            let prefix = match to.parse::<IpAddr>().expect("an address") {
+                IpAddr::V4(ip) => Ipv4Addr::from(u32::from(ip) & 0xffff_ff00).to_string(),
+                IpAddr::V6(_) => "fd65::".to_owned(),
+            };
+            asked.entry(prefix).or_default().push(at.parse().expect("seconds"));
+        }
+        let expected = if method == "icmp" { (4, 256) } else { (1, 256) };
+        assert_eq!(asked.len(), expected.0, "{method}");
+        for (prefix, times) in asked {
+            assert_eq!(times.len(), expected.1, "{prefix}");
+            for (place, from) in times.iter().enumerate() {
+                let in_second = times[place..].iter().take_while(|at| **at < from + 1.0).count();
+                assert!(in_second <= MOST, "{in_second} of {prefix} in a second");
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::args::{RateArgument, ScanArguments, ScanFormat};
 use super::progress::{TerminalReporter, stop_on_signals};
 use super::sweep::{adjusted, fault_of_orders, fault_of_sweep, fault_of_vantage, per_prefix};
 use super::{Conduct, Exit, Failure, profile as profiles};
+use crate::link::{self, Io};
 use crate::net::{AddressSet, Prefix};
 use crate::observe::{Foreign, PortState};
 use crate::scan::{Shard, SweepKey};
@@ -195,8 +196,14 @@ fn dry_run(conduct: &Conduct, question: &Question) -> Result<Exit, Failure> {
     let most = packets.saturating_mul(u128::from(question.rounds));
     let rate = question.ceilings.packets_per_second;
     let interfaces: Vec<_> = question.stations.iter().map(|s| s.interface.as_str()).collect();
+    let io = interfaces.iter().map(|interface| match question.io {
+        Some(io) => io.word(),
+        None => link::fastest(interface).map_or("?", Io::word),
+    });
+    let io: Vec<_> = io.collect();
     for (key, value) in [
         ("cli-plan-vantages", interfaces.join(" ")),
+        ("cli-plan-io", io.join(" ")),
         ("cli-plan-targets", targets.to_string()),
         ("cli-plan-questions", questions.to_string()),
         ("cli-plan-rounds", question.rounds.to_string()),
@@ -292,7 +299,7 @@ impl Out {
             Some(path) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-                crate::link::privilege::give_to_owner(file.as_file())?;
+                link::privilege::give_to_owner(file.as_file())?;
                 To::File(BufWriter::with_capacity(1 << 16, file), path.to_owned())
             }
         };

@@ -336,6 +336,10 @@ fn dry_run(
         ("cli-plan-risk", plan.risk.to_string()),
         ("cli-plan-vantages", list(&plan.vantages)),
         (
+            "cli-plan-io",
+            list(&plan.io.iter().map(|io| io.unwrap_or("?").to_owned()).collect::<Vec<_>>()),
+        ),
+        (
             "cli-plan-ceilings",
             format!("{}/s, {}/s, {}/s", plan.packets_per_second, plan.per_target, plan.per_prefix),
         ),

@@ -202,6 +202,9 @@ pub struct Options {
     /// Memory of the receive ring in octets, rounded up to whole blocks. With [`Io::Pnet`] the
     /// socket's receive buffer.
     pub ring: usize,
+    /// How long the kernel may hold back a block of the ring that is not full: what an answer waits at most
+    /// before we see it. In whole milliseconds, one at least. With [`Io::Pnet`] nothing is held back.
+    pub hold: Duration,
 }
 
 /// Everything, promiscuously, as long as an IP packet can be (what the kernel merges from several
@@ -215,6 +218,8 @@ impl Default for Options {
             promiscuous: true,
             snap: WHOLE_PACKET,
             ring: 16 << 20,
+            // Shorter than any round trip that is worth pacing by.
+            hold: Duration::from_millis(8),
         }
     }
 }
@@ -291,6 +296,24 @@ pub fn open_or_fall_back(
         }
     }
     let last = passed.pop().map(|last| last.why);
+    Err(last.unwrap_or_else(|| LinkError::NoInterface { interface: interface.to_owned() }))
+}
+
+/// The fastest means out that the kernel grants now. Opens it and closes it again; nothing is sent or heard.
+pub fn fastest(interface: &str) -> Result<Io, LinkError> {
+    let opened = |io| match io {
+        Io::Xdp => xdp::open(interface).map(|_| ()),
+        Io::Ring => slots::open(interface).map(|_| ()),
+        Io::Batch => batch::open(interface).map(|_| ()),
+        Io::Pnet => open(interface, io, &Options::default()).map(|_| ()),
+    };
+    let mut last = None;
+    for io in Io::BY_SPEED {
+        match opened(io) {
+            Ok(()) => return Ok(io),
+            Err(why) => last = Some(why),
+        }
+    }
     Err(last.unwrap_or_else(|| LinkError::NoInterface { interface: interface.to_owned() }))
 }
 

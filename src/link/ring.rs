@@ -1,7 +1,7 @@
 //! Frames in by a packet socket of our own with a TPACKET_V3 ring.
 //!
 //! The kernel lays frames one behind the other into blocks and hands over a block when it is full
-//! or [`RETIRE`] has passed: no system call a frame, and none at all while we are behind. We read
+//! or [`Options::hold`] has passed: no system call a frame, and none at all while we are behind. We read
 //! what the kernel wrote about each frame as numbers at fixed places, bounded by the block, so even
 //! a kernel that lies cannot make us read past it.
 
@@ -18,10 +18,6 @@ use super::sys::packet::{Hear, PacketSocket};
 use super::sys::poll;
 use super::sys::ring::{Ring, Shape};
 use super::{Captured, LinkError, Options, Outgoing, Receive};
-
-/// After how many milliseconds a block goes over that is not full: what an answer may wait at most
-/// before we see it, and shorter than any round trip that is worth pacing by.
-const RETIRE: u32 = 8;
 
 /// A block is no smaller, so that a busy link fills it in no less than 50 µs at 10 Gbit/s.
 const LEAST_BLOCK: u32 = 64 << 10;
@@ -52,7 +48,7 @@ pub(super) fn open_receive(
         .clamp(LEAST_BLOCK, MOST_BLOCK)
         .next_power_of_two();
     let blocks = options.ring.div_ceil(block_size as usize).clamp(2, 1 << 16) as u32;
-    let shape = Shape { block_size, blocks, retire: RETIRE };
+    let shape = Shape { block_size, blocks, retire: milliseconds(options.hold) };
     let ring = Ring::lay(socket, shape).map_err(fail("lay out a packet ring"))?;
     ring.socket().bind(attachment.index(), Hear::Everything).map_err(fail("bind"))?;
     // An interface that went down since it was looked up has said so at the bind.
@@ -63,6 +59,7 @@ pub(super) fn open_receive(
         attachment,
         ring,
         blocks,
+        hold: options.hold,
         silent,
         dropped: 0,
         tagged: Vec::new(),
@@ -71,10 +68,17 @@ pub(super) fn open_receive(
     }))
 }
 
+/// At least one: the kernel takes zero for a guess of its own.
+fn milliseconds(hold: Duration) -> u32 {
+    u32::try_from(hold.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
 struct RingReceive {
     attachment: Attachment,
     ring: Ring,
     blocks: u32,
+    /// After how long a block is handed over by its timer.
+    hold: Duration,
     /// What our own kernel sends is left out.
     silent: bool,
     dropped: u64,
@@ -125,7 +129,7 @@ impl Receive for RingReceive {
             && let Some(error) = self.ring.socket().take_error().map_err(fail)?
         {
             // The last block is handed over by its timer.
-            thread::sleep(Duration::from_millis(2 * u64::from(RETIRE)));
+            thread::sleep(2 * self.hold);
             let error = self.attachment.explain(self.ring.socket(), "receive", error);
             self.gone = matches!(error, LinkError::Gone { .. });
             self.ended = Some(error);

@@ -140,6 +140,9 @@ pub struct Vantage {
     pub mac: Option<String>,
     /// `address/length`.
     pub addresses: Vec<String>,
+    /// By which means frames went: `xdp`, `ring`, `batch` or `pnet`. Absent where none were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

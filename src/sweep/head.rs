@@ -52,6 +52,7 @@ pub fn head(orders: &Orders, started_at: Timestamp, language: Language) -> v1::S
                     .iter()
                     .map(|(address, length)| format!("{address}/{length}"))
                     .collect(),
+                io: None,
             })
             .collect(),
         packets_sent: 0,

@@ -15,6 +15,7 @@ use super::profile::Method;
 use super::reverse_walk;
 use super::territory::{self, Area, Reach, Territory};
 use crate::egress::{next_hop, spoofed_source};
+use crate::link::{self, Io};
 use crate::net::Family;
 use crate::observe::EgressMethod;
 use crate::scan::Linger;
@@ -76,6 +77,9 @@ pub struct Plan {
     /// Unheard addresses of one /24 or /64 behind a router.
     pub per_prefix: u32,
     pub vantages: Vec<String>,
+    /// By which means frames would go from each, as the kernel grants it now; none where it grants nothing (no
+    /// root) or nothing is sent.
+    pub io: Vec<Option<&'static str>>,
     /// Where it asks; prefixes learnt on the way come on top, as far as they lie in the scope.
     pub areas: Vec<PlannedArea>,
     pub steps: Vec<Step>,
@@ -127,6 +131,11 @@ impl Plan {
             per_target: rate.per_target,
             per_prefix: rate.per_prefix,
             vantages: orders.stations.iter().map(|station| station.interface.clone()).collect(),
+            io: orders
+                .stations
+                .iter()
+                .map(|s| means(orders, &s.interface).filter(|_| sends))
+                .collect(),
             areas: if sends { areas(orders, &territory) } else { Vec::new() },
             packets,
             seconds_at_ceiling,
@@ -143,6 +152,13 @@ fn foreseen(area: &Area, seeds: &Seeds) -> Candidates {
     let on_link = if area.reach == Reach::OnLink { OnLink::Here } else { OnLink::Beyond };
     let (asked, most) = (BTreeSet::new(), candidates::MOST_AT_FIRST);
     candidates::of(area.prefix, on_link, seeds, &area.targets, &asked, most)
+}
+
+fn means(orders: &Orders, interface: &str) -> Option<&'static str> {
+    match orders.io {
+        Some(io) => Some(io.word()),
+        None => link::fastest(interface).ok().map(Io::word),
+    }
 }
 
 fn areas(orders: &Orders, territory: &Territory) -> Vec<PlannedArea> {

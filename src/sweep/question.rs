@@ -116,7 +116,10 @@ pub fn ask(
         }),
         outgoing,
         promiscuous: false,
-        ..link::Options::default()
+        // An answer is short; so is the quote in an error. The rest of a ring is for nothing.
+        snap: 512,
+        ring: 8 << 20,
+        hold: Duration::from_millis(1),
     };
     let sharing = share(&question.stations, question.ceilings).ok().flatten();
     for station in &question.stations {

@@ -120,7 +120,12 @@ fn read(
         let name = name.unwrap_or_else(|| "-".to_owned());
         reporter.pass("read", &name, 0);
         let mut reader = Reader::new(path.display().to_string(), input)?;
-        head.vantages.push(v1::Vantage { interface: name.clone(), mac: None, addresses: vec![] });
+        head.vantages.push(v1::Vantage {
+            interface: name.clone(),
+            mac: None,
+            addresses: vec![],
+            io: None,
+        });
         vantages.push(inventoried(None, &name, &[]));
         let mut frames = 0u64;
         let mut told = Instant::now();
@@ -252,6 +257,7 @@ pub fn watch_head(
                 interface: station.interface.clone(),
                 mac: Some(station.mac.to_string()),
                 addresses: station.addresses.iter().map(|(a, l)| format!("{a}/{l}")).collect(),
+                io: None,
             })
             .collect(),
         packets_sent: 0,

@@ -176,6 +176,7 @@ cli-plan-exclude = Excluded
 cli-plan-observe-only = Observe only
 cli-plan-risk = Highest risk class
 cli-plan-vantages = Vantages
+cli-plan-io = Frames go by (? where the kernel grants nothing now)
 cli-plan-ceilings = Ceilings (sweep, one address, unheard addresses of a prefix behind a router)
 cli-plan-unreachable = No way to
 cli-plan-prefix = Prefix

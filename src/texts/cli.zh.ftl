@@ -176,6 +176,7 @@ cli-plan-exclude = 排除
 cli-plan-observe-only = 只观察
 cli-plan-risk = 最高风险等级
 cli-plan-vantages = 扫描位置
+cli-plan-io = 发帧方式（? 表示内核目前不予许可）
 cli-plan-ceilings = 上限（全部，单个地址，路由器后每网段的未知地址）
 cli-plan-unreachable = 无路可达
 cli-plan-prefix = 网段

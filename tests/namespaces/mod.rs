@@ -83,9 +83,10 @@ impl Pair {
     /// The scanner's route, and nobody behind it.
     pub fn nobody_behind(&self, prefix: &str) {
         let a = &self.scanner;
-        run(&format!("ip -n {a} route add {prefix} via 10.9.0.2"));
+        let gateway = if prefix.contains(':') { "fd09::2" } else { "10.9.0.2" };
+        run(&format!("ip -n {a} route add {prefix} via {gateway}"));
         run(&format!(
-            "ip -n {a} neigh replace 10.9.0.2 lladdr 02:00:00:00:00:0b dev va nud permanent"
+            "ip -n {a} neigh replace {gateway} lladdr 02:00:00:00:00:0b dev va nud permanent"
         ));
     }
 

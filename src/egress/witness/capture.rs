@@ -28,6 +28,7 @@ pub fn open(interface: &str, canaries: &Arc<[IpAddr]>) -> Result<Box<dyn Receive
         promiscuous: false,
         snap: SNAP,
         ring: RING,
+        ..link::Options::default()
     };
     link::open_receive(interface, Io::Ring, &options)
 }

@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use crate::scan::pass::Linger;
 
-/// Questions whose time is remembered at once. One is remembered until it is answered or [`GIVEN_UP`]:
-/// were it overwritten by the next, only quick answers would ever be timed.
-const SAMPLES: usize = 1024;
-const GIVEN_UP: Duration = Duration::from_secs(2);
+/// Questions whose time is remembered at once: where one host in sixteen answers, and a sixteenth of a million
+/// questions are asked in a round-trip time, these still time hundreds of answers.
+const SAMPLES: usize = 8192;
+/// A question is remembered until it is answered, or so many times the longest round trip has passed: were it
+/// overwritten by the next, only quick answers would ever be timed.
+const GIVEN_UP: u32 = 8;
+/// At least so long, and at most: while nothing was timed, what a first packet takes over a VPN that wakes up.
+const LEAST_GIVEN_UP: Duration = Duration::from_millis(100);
+const MOST_GIVEN_UP: Duration = Duration::from_secs(2);
 /// So many timed answers are ground enough to expect the rest by them alone.
 const MANY: u64 = 256;
 /// With so many, the least wait is this part of what it is with few. Of thousands of answers in a pass that
@@ -31,8 +36,11 @@ impl RoundTrips {
     }
 
     pub(super) fn asked(&mut self, place: u64, now: Duration) {
+        let given_up = self.longest.map_or(MOST_GIVEN_UP, |longest| {
+            (longest * GIVEN_UP).clamp(LEAST_GIVEN_UP, MOST_GIVEN_UP)
+        });
         if let Some(sample) = self.samples.get_mut(place as usize % SAMPLES)
-            && (sample.0 == FREE || sample.0 == place || now.saturating_sub(sample.1) > GIVEN_UP)
+            && (sample.0 == FREE || sample.0 == place || now.saturating_sub(sample.1) > given_up)
         {
             *sample = (place, now);
         }

@@ -77,6 +77,9 @@ impl<'a> Conductor<'a> {
                 let text = format!("{interface}: {io}");
                 head.notices.push(v1::SweepNotice { code: "no-vlan-tags".into(), text });
             }
+            if let Some(vantage) = head.vantages.iter_mut().find(|v| v.interface == *interface) {
+                vantage.io = Some(io.word().to_owned());
+            }
             fence.add_link(station.id, transmit);
             receivers.push((station.id, receive));
         }
