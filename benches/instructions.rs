@@ -50,7 +50,7 @@ fn target(number: u32) -> IpAddr {
 }
 
 /// Keeps the frames, if anybody wants to answer them.
-struct Wire(Option<Arc<Mutex<Vec<Vec<u8>>>>>);
+struct Wire(Option<Kept>);
 
 impl Transmit for Wire {
     fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError> {
@@ -114,7 +114,7 @@ fn answer(frame: &[u8]) -> Vec<u8> {
 
 struct Memory {
     fence: Fence,
-    kept: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
+    kept: Option<Kept>,
     now: Duration,
 }
 
@@ -164,8 +164,10 @@ impl Watcher for Nobody {
     }
 }
 
-fn pass(count: u32, answers: bool) -> u64 {
-    let kept = answers.then(|| Arc::new(Mutex::new(Vec::new())));
+type Kept = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A pass whose frames are answered where they are kept.
+fn pass(count: u32, kept: Option<Kept>) -> u64 {
     let mut world = Memory { fence: fence(Wire(kept.clone())), kept, now: Duration::ZERO };
     let mut recogniser = recogniser();
     let mut hops = NextHops::new();
@@ -231,8 +233,8 @@ fn main() {
                 })
                 .count() as u64
         }
-        "silent" => pass(count, false),
-        "answered" => pass(count, true),
+        "silent" => pass(count, None),
+        "answered" => pass(count, Some(Kept::default())),
         other => panic!("no operation {other}"),
     };
     println!("{operation} {count}: {done}");

@@ -122,6 +122,7 @@ fn made(frames: &mut dyn Frames) -> (SweepResult, Vec<u8>) {
         interface: "eth1".to_owned(),
         mac: Some("02:00:00:00:00:05".to_owned()),
         addresses: vec!["10.20.1.5/24".to_owned()],
+        io: None,
     }];
     let sweep = Sweep {
         id: "s".to_owned(),

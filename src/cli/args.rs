@@ -7,8 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::net::Prefix;
 use crate::result::v1::Severity;
 use crate::scan::Shard;
-use crate::scope::UNLIMITED;
-use crate::sweep::profile::Method;
+use crate::sweep::profile::{Method, UNLIMITED};
 use crate::texts::{Language, Texts};
 
 #[derive(Debug, Parser)]

@@ -15,8 +15,7 @@ use crate::link::{self, Io};
 use crate::net::{AddressSet, Prefix};
 use crate::observe::{Foreign, PortState};
 use crate::scan::{Shard, SweepKey};
-use crate::scope::{Ceilings, Risk, Rules, UNLIMITED};
-use crate::sweep::profile::{Method, PortList, Profile, Ranking};
+use crate::sweep::profile::{Method, PortList, Profile, Ranking, Rate, UNLIMITED};
 use crate::sweep::question::{self, Found, Question, Resets, Tally};
 use crate::sweep::{End, Machine, may_begin, vantage};
 
@@ -52,39 +51,21 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         return Err(Failure::usage(conduct.say("cli-shard-without-seed", &[])));
     }
     let targets = listed.map_or_else(|| scope.clone(), |listed| listed.and(&scope));
-    let authorisation = &profile.authorisation;
-    let window = match (authorisation.not_before, authorisation.not_after) {
-        (None, None) => None,
-        (from, until) => Some((from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX))),
-    };
     let question = Question {
-        rules: Rules {
-            scope,
-            exclude: authorisation.exclude.iter().copied().collect(),
-            observe_only: authorisation.observe_only.iter().copied().collect(),
-            risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
-            window,
-            canaries: Vec::new(),
-            collector: None,
-            vantages: question::vantages(&stations),
-        },
+        rules: question::rules(&profile.authorisation, &stations),
         stations,
         method: arguments.method,
         ports,
         targets: of_family(&targets, arguments.method),
         rounds: arguments.rounds.clamp(1, MOST_ROUNDS),
-        ceilings: Ceilings {
-            packets_per_second: profile.rate.packets_per_second,
-            per_target: profile.rate.per_target,
-            per_prefix: profile.rate.per_prefix,
-        },
+        ceilings: question::ceilings(profile.rate),
         shard: arguments.shard.unwrap_or(Shard::WHOLE),
         seed: arguments.seed.as_deref().map(SweepKey::of_text),
         io: arguments.io,
         resets: if arguments.no_reset { Resets::HeldBack } else { Resets::Sent },
     };
     if arguments.dry_run {
-        return dry_run(conduct, &question);
+        return dry_run(conduct, &question, profile.rate);
     }
     let mut out = Out::open(arguments.out.as_deref(), arguments.format).map_err(|cause| {
         let path = arguments.out.as_deref().unwrap_or(Path::new("-")).display().to_string();
@@ -189,12 +170,11 @@ fn targets(conduct: &Conduct, path: &Path) -> Result<AddressSet, Failure> {
     Ok(AddressSet::of(prefixes))
 }
 
-fn dry_run(conduct: &Conduct, question: &Question) -> Result<Exit, Failure> {
+fn dry_run(conduct: &Conduct, question: &Question, rate: Rate) -> Result<Exit, Failure> {
     let targets = question.targets.minus(&question.rules.exclude).count();
     let questions = question.ports.len().max(1) as u128;
     let packets = question.shard.length(targets.saturating_mul(questions));
     let most = packets.saturating_mul(u128::from(question.rounds));
-    let rate = question.ceilings.packets_per_second;
     let interfaces: Vec<_> = question.stations.iter().map(|s| s.interface.as_str()).collect();
     let io = interfaces.iter().map(|interface| match question.io {
         Some(io) => io.word(),
@@ -209,18 +189,17 @@ fn dry_run(conduct: &Conduct, question: &Question) -> Result<Exit, Failure> {
         ("cli-plan-rounds", question.rounds.to_string()),
         ("cli-plan-shard", question.shard.to_string()),
         ("cli-plan-packets", format!("{packets}–{most}")),
-        ("cli-plan-ceilings", shown_ceilings(question.ceilings)),
-        ("cli-plan-seconds", format!("{:.0}", most as f64 / f64::from(rate))),
+        ("cli-plan-ceilings", shown_ceilings(rate)),
+        ("cli-plan-seconds", format!("{:.0}", most as f64 / f64::from(rate.packets_per_second))),
     ] {
         conduct.put(format_args!("{}: {value}", conduct.say(key, &[])))?;
     }
     Ok(Exit::Done)
 }
 
-fn shown_ceilings(ceilings: Ceilings) -> String {
+fn shown_ceilings(rate: Rate) -> String {
     let shown = |rate: u32| if rate == UNLIMITED { "max".to_owned() } else { format!("{rate}/s") };
-    let Ceilings { packets_per_second, per_target, per_prefix } = ceilings;
-    [packets_per_second, per_target, per_prefix].map(shown).join(", ")
+    [rate.packets_per_second, rate.per_target, rate.per_prefix].map(shown).join(", ")
 }
 
 fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: &End) -> Exit {

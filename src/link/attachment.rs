@@ -14,6 +14,13 @@ pub struct Attachment {
     pub interface: Interface,
 }
 
+/// Whether a frame has a VLAN tag, which does not count against the MTU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    Present,
+    Absent,
+}
+
 /// A destination, a source and a type.
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
@@ -53,8 +60,9 @@ impl Attachment {
     }
 
     /// The longest frame at this MTU, now.
-    pub fn most_at(mtu: u32, tagged: bool) -> usize {
-        (mtu as usize).saturating_add(ETHERNET_HEADER + if tagged { VLAN_TAG } else { 0 })
+    pub fn most_at(mtu: u32, tag: Tag) -> usize {
+        let tag = if tag == Tag::Present { VLAN_TAG } else { 0 };
+        (mtu as usize).saturating_add(ETHERNET_HEADER + tag)
     }
 
     /// Refuses a frame that the kernel would refuse.

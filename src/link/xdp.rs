@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::attachment::{Attachment, ETHERTYPE_VLAN};
+use super::attachment::{Attachment, ETHERTYPE_VLAN, Tag};
 use super::batch::{self, ATTEMPTS, FIRST_PAUSE, is_congestion};
 use super::sys::packet::{BATCH, PacketSocket};
 use super::sys::process;
@@ -560,7 +560,8 @@ impl XdpTransmit {
         let mut index = self.handed;
         while index != self.next {
             let frame = Waiting::unpack(at(&self.shared.queued, index).load(Ordering::Relaxed));
-            let most = Attachment::most_at(mtu, frame.tagged);
+            let most =
+                Attachment::most_at(mtu, if frame.tagged { Tag::Present } else { Tag::Absent });
             if frame.length as usize > most {
                 self.spare.push(frame.chunk);
                 self.next = self.next.wrapping_sub(1);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::conductor::{End, Reporter, Seen, SweepError, pass_id, shape, share};
-use super::profile::Method;
+use super::profile::{Authorisation, Method, Rate};
 use super::vantage::Station;
 use crate::link::owned_table::{OwnedTable, TableError};
 use crate::link::{self, Answers, Filter, Io, Outgoing, interfaces, privilege};
@@ -21,7 +21,7 @@ use crate::scan::{
     self, Care, Heard, Linger, LiveWorld, NextHops, Outcome, Pass, PortRange, Progress, Recognised,
     Recogniser, ScanError, Shard, SourcePorts, SweepKey, Targets, Trouble, Watcher, World, probe,
 };
-use crate::scope::{Ceilings, Fence, Guard, Refusal, Rules};
+use crate::scope::{Ceilings, Fence, Guard, Refusal, Risk, Rules};
 
 /// What is asked, of whom, and how.
 pub struct Question {
@@ -418,7 +418,28 @@ impl Watcher for Eye<'_> {
     }
 }
 
-/// The rules' vantages of some stations.
-pub fn vantages(stations: &[Station]) -> Vec<crate::scope::Vantage> {
-    stations.iter().map(super::conductor::guarded).collect()
+/// The rules of the fence, from what is authorised.
+pub fn rules(authorisation: &Authorisation, stations: &[Station]) -> Rules {
+    let window = match (authorisation.not_before, authorisation.not_after) {
+        (None, None) => None,
+        (from, until) => Some((from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX))),
+    };
+    Rules {
+        scope: authorisation.scope.iter().copied().collect(),
+        exclude: authorisation.exclude.iter().copied().collect(),
+        observe_only: authorisation.observe_only.iter().copied().collect(),
+        risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
+        window,
+        canaries: Vec::new(),
+        collector: None,
+        vantages: stations.iter().map(super::conductor::guarded).collect(),
+    }
+}
+
+pub fn ceilings(rate: Rate) -> Ceilings {
+    Ceilings {
+        packets_per_second: rate.packets_per_second,
+        per_target: rate.per_target,
+        per_prefix: rate.per_prefix,
+    }
 }

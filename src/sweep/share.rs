@@ -27,7 +27,7 @@ impl Part {
     /// What of the scope is this part's.
     pub fn of(&self, scope: &AddressSet) -> AddressSet {
         let keys = Keys::of(&SweepKey::of_text(&self.seed));
-        let blocks = scope.prefixes().into_iter().flat_map(|prefix| blocks(prefix));
+        let blocks = scope.prefixes().into_iter().flat_map(blocks);
         blocks.filter(|block| self.has(&keys, *block)).collect()
     }
 

@@ -234,20 +234,11 @@ pub fn full_port_areas(territory: &Territory, vantage: VantageId) -> AddressSet 
 
 /// The rules of the fence, from the orders.
 pub fn rules(orders: &Orders) -> Rules {
-    let authorisation = &orders.profile.authorisation;
-    let window = match (authorisation.not_before, authorisation.not_after) {
-        (None, None) => None,
-        (from, until) => Some((from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX))),
-    };
+    let egress = &orders.profile.egress;
     Rules {
-        scope: orders.scope(),
-        exclude: orders.exclude(),
-        observe_only: orders.observe_only(),
-        risk: Risk::new(authorisation.risk).unwrap_or(Risk::PASSIVE),
-        window,
-        canaries: orders.profile.egress.canaries.clone(),
-        collector: orders.profile.egress.collector.as_ref().map(|collector| collector.address),
-        vantages: orders.stations.iter().map(guarded).collect(),
+        canaries: egress.canaries.clone(),
+        collector: egress.collector.as_ref().map(|collector| collector.address),
+        ..super::question::rules(&orders.profile.authorisation, &orders.stations)
     }
 }
 

@@ -65,6 +65,9 @@ impl Authorisation {
     pub const DEFAULT_RISK: u8 = 2;
 }
 
+/// A ceiling that is none: for a lab, and on the command line alone.
+pub const UNLIMITED: u32 = crate::scope::UNLIMITED;
+
 /// Ceilings of the whole sweep, for one address, and for unheard addresses of one prefix behind a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
