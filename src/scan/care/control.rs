@@ -65,7 +65,7 @@ struct Entry {
     member: Member,
     asked_at: Option<Duration>,
     answered: bool,
-    /// Answered in time when it was asked again. Who never did, a tarpit or a SYN proxy that takes its time, says
+    /// Answered in time, at first or when it was asked again. Who never did, a tarpit or a SYN proxy that takes its time, says
     /// nothing by staying away.
     proved: bool,
     missed: u8,
@@ -101,10 +101,12 @@ impl Control {
         self.doubt = None;
     }
 
-    /// A question was answered for the first time: its host may join.
-    pub fn enrol(&mut self, member: Member) {
+    /// A question was answered for the first time: its host may join. `took` is how long the answer took, where
+    /// that was timed.
+    pub fn enrol(&mut self, member: Member, took: Option<Duration>) {
         self.seen += 1;
-        let fresh = Entry { member, asked_at: None, answered: false, proved: false, missed: 0 };
+        let proved = took.is_some_and(|took| took <= PATIENCE);
+        let fresh = Entry { member, asked_at: None, answered: false, proved, missed: 0 };
         if self.entries.len() < MOST_MEMBERS {
             if self.entries.iter().all(|entry| entry.member.target != member.target) {
                 self.entries.push(fresh);
@@ -285,7 +287,7 @@ mod tests {
     #[test]
     fn a_network_that_falls_silent_is_told_after_some_seconds() {
         let mut control = Control::new(7);
-        (1..=20).for_each(|last| control.enrol(member(last)));
+        (1..=20).for_each(|last| control.enrol(member(last), None));
         control.heard(Duration::ZERO);
         let told = run(&mut control, 20.0, |_, at| at < 10.0);
         let silent = told.iter().find_map(|(at, judgement)| match judgement {
@@ -300,7 +302,7 @@ mod tests {
     #[test]
     fn two_hosts_that_are_switched_off_stop_nothing() {
         let mut control = Control::new(7);
-        (1..=2).for_each(|last| control.enrol(member(last)));
+        (1..=2).for_each(|last| control.enrol(member(last), None));
         control.heard(Duration::ZERO);
         assert_eq!(run(&mut control, 30.0, |_, at| at < 5.0), []);
     }
@@ -308,7 +310,7 @@ mod tests {
     #[test]
     fn a_group_of_which_most_stay_away_is_thin_and_then_renews_itself() {
         let mut control = Control::new(7);
-        (1..=16).for_each(|last| control.enrol(member(last)));
+        (1..=16).for_each(|last| control.enrol(member(last), None));
         control.heard(Duration::ZERO);
         let told = run(&mut control, 8.0, |last, at| at < 4.0 || last % 4 == 0);
         assert!(told.iter().any(|(_, judgement)| *judgement == Judgement::Thin), "{told:?}");
@@ -318,7 +320,7 @@ mod tests {
     #[test]
     fn answers_of_others_keep_the_sweep_going() {
         let mut control = Control::new(7);
-        (1..=20).for_each(|last| control.enrol(member(last)));
+        (1..=20).for_each(|last| control.enrol(member(last), None));
         for tick in 0..300u64 {
             let now = Duration::from_millis(tick * 100);
             control.heard(now);
@@ -332,7 +334,7 @@ mod tests {
         let mut control = Control::new(99);
         for number in 0..10_000u32 {
             let [_, _, high, low] = number.to_be_bytes();
-            control.enrol(Member { target: [10, 20, high, low].into(), ..member(0) });
+            control.enrol(Member { target: [10, 20, high, low].into(), ..member(0) }, None);
         }
         assert_eq!(control.members(), MOST_MEMBERS);
         let early = control.entries.iter().filter(|entry| {
@@ -345,7 +347,7 @@ mod tests {
     #[test]
     fn one_member_is_asked_no_more_than_every_other_second() {
         let mut control = Control::new(7);
-        (1..=3).for_each(|last| control.enrol(member(last)));
+        (1..=3).for_each(|last| control.enrol(member(last), None));
         let mut times = Vec::new();
         for tick in 0..100u64 {
             let now = Duration::from_millis(tick * 100);

@@ -46,14 +46,15 @@ impl RoundTrips {
         }
     }
 
-    pub(super) fn answered(&mut self, place: u64, now: Duration) {
+    /// How long the answer took, where its question was timed.
+    pub(super) fn answered(&mut self, place: u64, now: Duration) -> Option<Duration> {
         let sample = self.samples.get_mut(place as usize % SAMPLES);
-        if let Some(sample) = sample.filter(|(of, _)| *of == place) {
-            let took = now.saturating_sub(sample.1);
-            self.longest = Some(self.longest.map_or(took, |longest| longest.max(took)));
-            self.timed += 1;
-            sample.0 = FREE;
-        }
+        let sample = sample.filter(|(of, _)| *of == place)?;
+        let took = now.saturating_sub(sample.1);
+        self.longest = Some(self.longest.map_or(took, |longest| longest.max(took)));
+        self.timed += 1;
+        sample.0 = FREE;
+        Some(took)
     }
 
     /// The silence after which no answer is expected any more: three times the longest seen.

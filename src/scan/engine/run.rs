@@ -358,11 +358,11 @@ impl<'p, 'a> Run<'p, 'a> {
                 return;
             }
             let Some(position) = self.position_of(&recognised.place) else { return };
-            self.rtt.answered(position, now);
+            let took = self.rtt.answered(position, now);
             if self.closed.insert(position) {
                 self.outcome.answered += 1;
                 if let Some(member) = self.member(recognised) {
-                    care.control.enrol(member);
+                    care.control.enrol(member, took);
                 }
                 watcher.answer(recognised);
             }

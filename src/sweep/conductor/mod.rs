@@ -57,7 +57,7 @@ use crate::scan::{
     Recognised, Recogniser, ScanError, Silence, SourcePorts, SweepKey, Targets, Watcher, World,
     probe,
 };
-use crate::scope::{self, Ceilings, Fence, Guard, Risk, Rules};
+use crate::scope::{self, Ceilings, Fence, Guard, Rules};
 use crate::texts::{Language, Texts};
 use crate::wire::LinkType;
 
