@@ -109,6 +109,7 @@ fn everyone_on_the_link_answers_link_wide_questions() {
         let told = bench.sim.fence.submit(&permit, &frame, Duration::from_millis(10));
         assert!(matches!(told, jiebei::scope::Submission::Sent), "{told:?}");
     }
+    bench.sim.fence.flush().unwrap();
     let until = Duration::from_secs(1);
     jiebei::scan::listen(&bench.recogniser, &mut bench.sim, &mut bench.log, until).unwrap();
     let addresses: Vec<_> = bench.finish().answers().into_iter().map(|(ip, ..)| ip).collect();

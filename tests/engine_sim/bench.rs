@@ -171,7 +171,7 @@ impl Bench {
         }
         let network = Arc::new(Mutex::new(Network::new(hosts, weather, seed)));
         let mut fence = Fence::new(Guard::new(rules, Timestamp::UNIX_EPOCH), ceilings);
-        fence.add_link(V, Box::new(Wire(network.clone())));
+        fence.add_link(V, Box::new(Wire(network.clone(), Vec::new())));
         let key = SweepKey::from_bytes([seed as u8; 32]);
         Bench {
             sim: Sim { fence, network, troubles: Vec::new(), told: Vec::new() },

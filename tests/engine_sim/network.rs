@@ -310,19 +310,27 @@ pub struct Network {
 }
 
 #[derive(Clone)]
-pub struct Wire(pub Arc<Mutex<Network>>);
+pub struct Wire(pub Arc<Mutex<Network>>, pub Vec<Vec<u8>>);
 
 impl Transmit for Wire {
+    /// As a real link: what is queued leaves with a full batch or a flush, and not before.
     fn queue(&mut self, frame: &[u8]) -> Result<(), LinkError> {
-        let mut network = self.0.lock().unwrap();
-        let at = network.now;
-        network.wire.push(Left { at, frame: frame.to_vec(), by_kernel: false });
-        network.take(frame);
+        self.1.push(frame.to_vec());
+        if self.1.len() >= 64 {
+            self.flush()?;
+        }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<usize, LinkError> {
-        Ok(0)
+        let mut network = self.0.lock().unwrap();
+        let at = network.now;
+        let queued = std::mem::take(&mut self.1);
+        for frame in &queued {
+            network.wire.push(Left { at, frame: frame.clone(), by_kernel: false });
+            network.take(frame);
+        }
+        Ok(queued.len())
     }
 
     fn interface(&self) -> &str {

@@ -323,6 +323,7 @@ impl<'p, 'a> Run<'p, 'a> {
                 if let Some(silence) = self.look_after(care, recogniser, world, now) {
                     return Ok(RoundEnd::Silent(silence));
                 }
+                self.flush(world.fence())?;
                 self.hear(care, recogniser, world, watcher, LONGEST_SLEEP)?;
                 continue;
             }
