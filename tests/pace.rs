@@ -207,10 +207,12 @@ fn run(schedule: Schedule) -> Reached {
         }
         if unforeseen > 0 && dice.below(unforeseen) == 0 {
             let address = address(dice.below(addresses + 4));
-            world.pace.caused(told, address, Foreseen::No);
-            world.touched.insert(address, now);
-            world.muddied = now + 2 * SECOND;
-            world.left(address, Whose::Unforeseen);
+            // What none of ours can have brought about is somebody else's.
+            if world.pace.caused(told, address, Foreseen::No) {
+                world.touched.insert(address, now);
+                world.muddied = now + 2 * SECOND;
+                world.left(address, Whose::Unforeseen);
+            }
         }
         let to = address(dice.below(addresses));
         if talks && dice.below(6) == 0 {
