@@ -63,6 +63,7 @@ pub fn run(conduct: &Conduct, arguments: ScanArguments) -> Result<Exit, Failure>
         seed: arguments.seed.as_deref().map(SweepKey::of_text),
         io: arguments.io,
         resets: if arguments.no_reset { Resets::HeldBack } else { Resets::Sent },
+        folder: arguments.out.as_deref().filter(|out| *out != Path::new("-")).map(folder_of),
     };
     if arguments.dry_run {
         return dry_run(conduct, &question, profile.rate);
@@ -258,6 +259,11 @@ fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: 
     }
 }
 
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
 /// Where answers go, a line each. A file appears whole at the end, or not at all.
 struct Out {
     to: To,
@@ -276,8 +282,7 @@ impl Out {
         let to = match path.filter(|path| *path != Path::new("-")) {
             None => To::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())),
             Some(path) => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+                let file = tempfile::NamedTempFile::new_in(folder_of(path))?;
                 link::privilege::give_to_owner(file.as_file())?;
                 To::File(BufWriter::with_capacity(1 << 16, file), path.to_owned())
             }

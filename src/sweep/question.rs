@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -38,6 +39,8 @@ pub struct Question {
     pub seed: Option<SweepKey>,
     pub io: Option<Io>,
     pub resets: Resets,
+    /// Where a file of answers will be put when it is whole: the rights go to whom the folder is.
+    pub folder: Option<PathBuf>,
 }
 
 /// Whether our kernel resets what SYN-ACKs open.
@@ -140,7 +143,10 @@ pub fn ask(
     };
     // Only datagrams would be answered by the kernel with an error.
     let _held = if question.method == Method::Udp { ports.hold() } else { Vec::new() };
-    privilege::drop_all()?;
+    match &question.folder {
+        Some(folder) => privilege::drop_for(folder)?,
+        None => privilege::drop_all()?,
+    }
     let mut world = LiveWorld::new(fence, receivers, began).share(sharing);
     world.watch_over(question.stations.iter().map(Station::standing).collect());
     let mut asking =
