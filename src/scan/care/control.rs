@@ -96,7 +96,8 @@ impl Control {
         self.doubt = None;
     }
 
-    /// Frames were lost on our side: an answer may have been among them, so silence is no silence.
+    /// Frames were lost on our side, or others flood the wire: an answer may have been lost among them, so silence is no
+    /// silence. Who floods a wire must not be able to stop a sweep by it.
     pub fn missed_some(&mut self) {
         self.doubt = None;
     }

@@ -65,7 +65,9 @@ const LEAST: f64 = 50.0;
 /// and a resolution, seldom more.
 const FLOOD: f64 = 8.0;
 /// Fewer frames a second than this are no flood, however little was sent.
-const LEAST_FLOOD: f64 = 10_000.0;
+const LEAST_FLOOD: f64 = 2_000.0;
+/// A flood counts for so long after it was noticed: its frames come and are thrown away in gusts.
+const FLOOD_LASTS: Duration = Duration::from_secs(1);
 /// The most time whose frames may go at once.
 const BURST: Duration = Duration::from_millis(2);
 
@@ -81,6 +83,7 @@ pub struct Throttle {
     rate: f64,
     heard: u64,
     heard_rate: f64,
+    flooded: Option<Duration>,
     cut: Option<Duration>,
     raised: Duration,
     slowed: BTreeMap<Trouble, Slowed>,
@@ -98,6 +101,7 @@ impl Default for Throttle {
             rate: 0.0,
             heard: 0,
             heard_rate: 0.0,
+            flooded: None,
             cut: None,
             raised: Duration::ZERO,
             slowed: BTreeMap::new(),
@@ -181,11 +185,15 @@ impl Throttle {
         }
     }
 
-    fn is_flooded(&self, now: Duration) -> bool {
+    /// Whether more is heard than what was sent can have brought.
+    pub fn is_flooded(&mut self, now: Duration) -> bool {
         let stretch = now.saturating_sub(self.counting_since).max(MEASURE);
         let heard = self.heard_rate.max(rate_of(self.heard, stretch));
         let sent = self.rate.max(rate_of(self.counted, stretch));
-        heard > LEAST_FLOOD.max(FLOOD * sent)
+        if heard > LEAST_FLOOD.max(FLOOD * sent) {
+            self.flooded = Some(now);
+        }
+        self.flooded.is_some_and(|at| now.saturating_sub(at) < FLOOD_LASTS)
     }
 
     fn raise(&mut self, now: Duration) {

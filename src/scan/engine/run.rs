@@ -401,8 +401,10 @@ impl<'p, 'a> Run<'p, 'a> {
         let ear = world.ear();
         care.throttle.heard(ear.dropped);
         care.throttle.measure(now);
-        if ear.dropped > 0 {
+        if ear.dropped > 0 || care.throttle.is_flooded(now) {
             care.control.missed_some();
+        }
+        if ear.dropped > 0 {
             care.throttle.trouble(now, Trouble::Dropped);
         }
         if ear.fill > HALF_FULL {
