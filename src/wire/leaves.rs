@@ -49,7 +49,7 @@ pub fn leaves(document: &[u8], mut tell: impl FnMut(&str, &str, &str)) -> bool {
                 tell(parent, &name, text.trim());
                 text.clear();
             }
-            Event::Eof => return true,
+            Event::Eof => return open.is_empty(),
             _ => {}
         }
     }

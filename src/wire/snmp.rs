@@ -464,7 +464,8 @@ mod tests {
         );
         assert_eq!((heard.values, ended), (vec![(name, Value::Octets(b"sw1".to_vec()))], Ok(())));
         // Cut behind the community, it is kept.
-        let (heard, ended) = hear(&[&[0x30, 6, 2, 1, 1, 4, 1], &b"c"[..]].concat());
+        let cut = [&[0x30, 6, 2, 1, 1, 4, 1][..], b"c"].concat();
+        let (heard, ended) = hear(&cut);
         assert_eq!((heard.community, ended.is_err()), (Some(&b"c"[..]), true));
 
         let security = [

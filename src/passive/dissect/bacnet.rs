@@ -80,7 +80,6 @@ fn number(cursor: &mut Cursor<'_>) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

@@ -172,7 +172,6 @@ fn read_element(
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts, oddities};
-    use super::*;
     use crate::observe::Fact;
 
     fn element(kind: u16, value: &[u8]) -> Vec<u8> {

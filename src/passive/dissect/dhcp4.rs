@@ -36,7 +36,11 @@ impl Dissector for Dhcp4 {
         let Some(kind) = message.message_type() else {
             return ended;
         };
-        dhcp_told::version_4(packet, ip.source, &message, facts);
+        let is_clients = matches!(kind, 1 | 3 | 4 | 7 | 8);
+        let is_servers = matches!(kind, dhcp4::OFFER | dhcp4::ACK | dhcp4::NAK);
+        if (message.is_request && is_clients) || (!message.is_request && is_servers) {
+            dhcp_told::version_4(packet, ip.source, &message, facts);
+        }
         match (message.is_request, kind) {
             (true, dhcp4::DISCOVER) => self.client(packet, &message, "discover", facts),
             (true, dhcp4::REQUEST) => self.client(packet, &message, "request", facts),

@@ -120,7 +120,11 @@ mod tests {
         relayed.extend_from_slice(&[0, 9, 0, 10]);
         relayed.extend_from_slice(&inner);
         let frame = datagram(("fd00::1", 547), ("fd00::2", 547), &relayed);
-        let [Fact::Encapsulated { inner, .. }] = &facts(&frame)[..] else { panic!() };
+        let found = facts(&frame);
+        let [Fact::DhcpTold(told), Fact::Encapsulated { inner, .. }] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(told.relays[0].peer, Some("fe80::ff:fe00:9".parse().unwrap()));
         let Fact::DhcpClient(client) = &**inner else { panic!() };
         assert_eq!(client.mac, Mac([2, 0, 0, 0, 0, 9]));
     }

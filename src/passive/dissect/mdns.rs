@@ -205,6 +205,10 @@ mod tests {
 
     const A: &[u8] = b"\x04desk\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\x14\x01\x09";
 
+    fn names(frame: &[u8]) -> Vec<Fact> {
+        facts(frame).into_iter().filter(|fact| matches!(fact, Fact::Name { .. })).collect()
+    }
+
     #[test]
     fn names_are_the_senders_own_in_responses_and_probes() {
         let expected = vec![Fact::Name {
@@ -213,11 +217,11 @@ mod tests {
             name: Foreign::new("desk.local"),
             addresses: vec![[10, 20, 1, 9].into()],
         }];
-        assert_eq!(facts(&message(0x84, 7, A)), expected);
-        assert_eq!(facts(&message(0x84, 11, A)), expected);
-        assert_eq!(facts(&message(0, 9, A)), expected);
+        assert_eq!(names(&message(0x84, 7, A)), expected);
+        assert_eq!(names(&message(0x84, 11, A)), expected);
+        assert_eq!(names(&message(0, 9, A)), expected);
         // A known answer in a question is about somebody else.
-        assert_eq!(facts(&message(0, 7, A)), []);
+        assert_eq!(names(&message(0, 7, A)), []);
     }
 
     #[test]
@@ -228,5 +232,26 @@ mod tests {
             assert!(!is_host(name), "{name}");
         }
         assert!(is_host("Bob\\.s desk.local"));
+    }
+
+    #[test]
+    fn a_service_is_told_with_its_model() {
+        let mut record =
+            b"\x02P1\x04_ipp\x04_tcp\x05local\0\0\x10\x80\x01\0\0\0\x78\0\x10".to_vec();
+        record.extend_from_slice(b"\x05ty=P9\x09adminurl=");
+        let found = facts(&message(0x84, 7, &record));
+        let services: Vec<_> = found
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::ServiceInstance(service) => Some(service),
+                _ => None,
+            })
+            .collect();
+        let [service] = services[..] else { panic!("{found:?}") };
+        assert_eq!(service.instance.raw(), "P1._ipp._tcp.local");
+        assert_eq!(service.texts, [Foreign::new("ty=P9")]);
+        // As a known answer it is somebody else's.
+        let found = facts(&message(0, 7, &record));
+        assert!(!found.iter().any(|fact| matches!(fact, Fact::ServiceInstance(_))));
     }
 }

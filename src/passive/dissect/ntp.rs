@@ -70,7 +70,6 @@ impl Dissector for Ntp {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

@@ -116,7 +116,6 @@ fn address_of_record(field: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

@@ -106,7 +106,6 @@ fn address(mut value: Cursor<'_>, mask: [u8; 16]) -> Result<IpAddr, WireError> {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

@@ -69,7 +69,6 @@ fn host(behind: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

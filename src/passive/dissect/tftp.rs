@@ -45,7 +45,6 @@ impl Dissector for Tftp {
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts, oddities};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]

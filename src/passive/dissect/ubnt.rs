@@ -78,7 +78,6 @@ fn read_fields(cursor: &mut Cursor<'_>, details: &mut Vec<Detail>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::super::check::{datagram, facts};
-    use super::*;
     use crate::observe::Fact;
 
     #[test]
