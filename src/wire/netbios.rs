@@ -282,3 +282,43 @@ impl Browser {
         Ok(browser)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_read_out_of_their_letters() {
+        // RFC 1001 §14.1 has this one.
+        let name = Name::of_domain("EGFCEFEECACACACACACACACACACACACA.SCOPE.ID.COM").unwrap();
+        assert_eq!((name.text.as_str(), name.suffix), ("FRED", 0x20));
+        let master = Name::of(*b"\x01\x02__MSBROWSE__\x02\x01");
+        assert_eq!((master.text.as_str(), master.suffix), ("<01><02>__MSBROWSE__<02>", 1));
+        // Code page 936.
+        let name = Name::of(*b"\xb0\xec\xb9\xab\xca\xd2         \0");
+        assert_eq!(name.text, "办公室");
+        let name = Name::of(*b"ECI_D\x9fMAIN     \x1c");
+        assert_eq!(name.suffix, 0x1c);
+        assert_eq!(Name::of_domain("desk.local"), None);
+        assert_eq!(Name::of_domain("ZZFCEFEECACACACACACACACACACACACA"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = NameService::read(&octets);
+            if let Ok(Some(datagram)) = Datagram::read(&octets) {
+                let _ = datagram.browser();
+            }
+            let _ = Browser::read(Cursor::new("browser", &octets));
+        }
+
+        #[test]
+        fn nor_do_any_behind_a_transaction(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let payload = [&[0xff, b'S', b'M', b'B', 0x25][..], &octets].concat();
+            let _ = Datagram { source: None, destination: None, payload: &payload }.browser();
+        }
+    }
+}

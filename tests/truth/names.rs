@@ -50,7 +50,10 @@ pub const KEYS: &[Key] = &[
     ("ssdp", |entry, _, found| {
         any(found, |fact| {
             let Fact::Ssdp(message) = fact else { return false };
-            let is = |field: &Option<Foreign>, key| same(field, text(entry, key));
+            // tshark has no field for some headers of announcements: nothing is stated then.
+            let is = |field: &Option<Foreign>, key| {
+                entry[key].is_null() || same(field, text(entry, key))
+            };
             Some(message.ip) == address(entry, "src")
                 && text(entry, "method") == Some(&message.method)
                 && is(&message.server, "server")

@@ -322,7 +322,33 @@ mod check {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Behind every port that wakes somebody, also with the octets first that he looks for.
+        #[test]
+        fn no_payload_makes_a_dissector_panic(
+            payload in proptest::collection::vec(any::<u8>(), 0..200),
+            is_sender in any::<bool>(),
+        ) {
+            for wake in ALL.iter().flat_map(|dissector| dissector.wakes()) {
+                let (port, payload) = match wake {
+                    Wake::Udp(port) => (*port, payload.clone()),
+                    Wake::Datagram(at, octets) => {
+                        let mut payload = payload.clone();
+                        payload.resize(payload.len().max(*at), 0);
+                        payload.splice(*at..*at, octets.iter().copied());
+                        (9, payload)
+                    }
+                    _ => continue,
+                };
+                let ports = if is_sender { (port, 9) } else { (9, port) };
+                check::facts(&check::datagram(("10.20.1.9", ports.0), ("10.20.1.7", ports.1), &payload));
+            }
+        }
+    }
 
     #[test]
     fn every_dissector_has_a_name_of_its_own_and_something_that_wakes_it() {
