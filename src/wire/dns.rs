@@ -83,7 +83,7 @@ pub enum RecordData {
     Aaaa(Ipv6Addr),
     Ptr(String),
     /// NS, CNAME or MX: the name that it leads to.
-    Other(String),
+    Name(String),
     Srv {
         port: u16,
         target: String,
@@ -186,10 +186,10 @@ impl<'a> Message<'a> {
             A => RecordData::A(data.ipv4()?),
             AAAA => RecordData::Aaaa(data.ipv6()?),
             PTR => RecordData::Ptr(self.name(&mut data)?),
-            NS | CNAME => RecordData::Other(self.name(&mut data)?),
+            NS | CNAME => RecordData::Name(self.name(&mut data)?),
             MX => {
                 data.skip(2)?;
-                RecordData::Other(self.name(&mut data)?)
+                RecordData::Name(self.name(&mut data)?)
             }
             SRV => {
                 data.skip(4)?;

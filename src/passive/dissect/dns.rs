@@ -152,7 +152,7 @@ pub(super) fn put_record(
     let (value, port) = match &record.data {
         RecordData::A(address) => (Some(address.to_string()), None),
         RecordData::Aaaa(address) => (Some(address.to_string()), None),
-        RecordData::Ptr(name) | RecordData::Other(name) => (Some(name.clone()), None),
+        RecordData::Ptr(name) | RecordData::Name(name) => (Some(name.clone()), None),
         RecordData::Srv { port, target } => (Some(target.clone()), Some(*port)),
         RecordData::Txt(_) | RecordData::Unread => (None, None),
     };

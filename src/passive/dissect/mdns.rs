@@ -106,7 +106,7 @@ impl Dissector for Mdns {
                     Some(address) => (target, Some(address)),
                     None => continue,
                 },
-                RecordData::Other(_) | RecordData::Txt(_) | RecordData::Unread => {
+                RecordData::Name(_) | RecordData::Txt(_) | RecordData::Unread => {
                     (record.name, None)
                 }
             };
