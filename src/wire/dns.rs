@@ -335,8 +335,9 @@ fn push_label(
                 text.push('\\');
                 text.push(c);
             }
-            '\0' => {
-                let _ = write!(text, "\\000");
+            // RFC 1035 §5.1.
+            c if c.is_ascii_control() => {
+                let _ = write!(text, "\\{:03}", u32::from(c));
             }
             c => text.push(c),
         }

@@ -29,7 +29,7 @@ impl Name {
     fn of(octets: [u8; 16]) -> Name {
         let [name @ .., suffix] = octets;
         let mut name = name.as_slice();
-        while let [before @ .., b' ' | 0] = name {
+        while let [before @ .., b' '] = name {
             name = before;
         }
         Name { text: text(name), suffix }

@@ -1,4 +1,4 @@
-//! DNS (RFC 1035, 2136) over UDP, and over TCP where a segment begins with a whole message (RFC 7766): who asks whom, who
+//! DNS (RFC 1035, 2136) over UDP (by its port; questions also on others, by their form), and over TCP where a segment begins with a whole message (RFC 7766): who asks whom, who
 //! answers, what is asked for and what is told.
 //!
 //! Taken: clients with their servers, servers, names asked for with their types, and of records the addresses and the names
@@ -18,6 +18,15 @@ use crate::wire::{Cursor, Protocol, WireError};
 pub(super) struct Dns;
 
 const PORT: u16 = 53;
+/// Flags and counts of a question that asks for recursion, by which it is known on other ports: with and without EDNS.
+const ONE_QUESTION: &[u8] = &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+const ONE_QUESTION_AND_OPTIONS: &[u8] = &[1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+/// Whose questions look the same: NetBIOS, mDNS, LLMNR.
+const OTHERS: &[u16] = &[137, 5353, 5355];
+/// Opcodes of IANA's table: DSO, RFC 8490, is the last.
+const MOST_OPCODE: u8 = 6;
+/// More than any resolver asks at once (it asks one).
+const MOST_QUESTIONS: u16 = 16;
 /// Messages read of one segment: a pipeline of answers (RFC 7766 §6.2.1).
 const MOST_MESSAGES: usize = 16;
 
@@ -31,7 +40,12 @@ impl Dissector for Dns {
     }
 
     fn wakes(&self) -> &'static [Wake] {
-        &[Wake::Udp(PORT), Wake::Protocol(Protocol::TCP)]
+        &[
+            Wake::Udp(PORT),
+            Wake::Datagram(2, ONE_QUESTION),
+            Wake::Datagram(2, ONE_QUESTION_AND_OPTIONS),
+            Wake::Protocol(Protocol::TCP),
+        ]
     }
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
@@ -82,9 +96,15 @@ fn message_of(
     let Some(ip) = packet.ip else { return Ok(()) };
     let message = Message::read(bytes)?;
     let ((questions, records), ended) = message.sections();
-    // RFC 1035 §4.1.1: no message means anything without a question or a record.
-    let is_one = !questions.is_empty() || !records.is_empty() || message.counts == [0; 4];
-    if !is_one {
+    let is_by_port = ports.0 == PORT || ports.1 == PORT;
+    let is_of_other = OTHERS.contains(&ports.0) || OTHERS.contains(&ports.1);
+    if !is_by_port && (is_of_other || ended.is_err()) {
+        return Ok(());
+    }
+    // Whatever else uses the port does not begin like one question or a few. RFC 1035 §4.1.1, 2136 §1.3.
+    let [asked, ..] = message.counts;
+    let is_one = message.opcode <= MOST_OPCODE && asked <= MOST_QUESTIONS;
+    if !is_one && questions.is_empty() && records.is_empty() {
         return ended;
     }
     let (client, server, port) = match message.is_response {
