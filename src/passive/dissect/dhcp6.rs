@@ -38,7 +38,7 @@ impl Dissector for Dhcp6 {
             _ => None,
         };
         if let Some(word) = server {
-            dhcp_told::version_6(packet, ip.source, false, Mac::ZERO, &message, facts);
+            dhcp_told::version_6(packet, ip.source, None, &message, facts);
             facts.put(
                 Source::Dhcpv6,
                 Fact::DhcpServer(DhcpServer {
@@ -69,7 +69,7 @@ impl Dissector for Dhcp6 {
             _ => return ended,
         };
         let mac = client_mac(packet, &message);
-        dhcp_told::version_6(packet, ip.source, true, mac, &message, facts);
+        dhcp_told::version_6(packet, ip.source, Some(mac), &message, facts);
         let (_, class) = message.vendor_class.clone().unwrap_or_default();
         let fact = Fact::DhcpClient(DhcpClient {
             mac,

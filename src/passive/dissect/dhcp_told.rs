@@ -9,6 +9,8 @@ use crate::observe::heard_names::{Detail, DhcpRelay, DhcpTold};
 use crate::observe::{Fact, Foreign, Source};
 use crate::wire::{Cursor, WireError, dhcp4, dhcp6, dns};
 
+const CLIENT: &str = "client";
+const SERVER: &str = "server";
 /// Values told of one message.
 const MOST: usize = 64;
 
@@ -73,7 +75,7 @@ pub(super) fn version_4(
     let options = &message.options;
     let mut told = DhcpTold {
         version: 4,
-        role: role(message.is_request),
+        role: if message.is_request { CLIENT } else { SERVER }.to_owned(),
         ip,
         mac: packet.source,
         client: message.is_request.then_some(message.client_mac).flatten(),
@@ -110,20 +112,20 @@ fn is_parts(value: &[u8]) -> bool {
     value.first().is_some_and(|length| usize::from(*length) < value.len())
 }
 
+/// `client` is whose message it is; a server's where there is none.
 pub(super) fn version_6(
     packet: &Packet<'_>,
     ip: IpAddr,
-    is_client: bool,
-    client: Mac,
+    client: Option<Mac>,
     message: &dhcp6::Message,
     facts: &mut Facts<'_>,
 ) {
     let mut told = DhcpTold {
         version: 6,
-        role: role(is_client),
+        role: if client.is_some() { CLIENT } else { SERVER }.to_owned(),
         ip,
         mac: packet.source,
-        client: Some(client).filter(|mac| is_client && mac.is_station()),
+        client: client.filter(|mac| mac.is_station()),
         addresses: message.addresses.iter().take(MOST).map(|&address| address.into()).collect(),
         delegated: message.delegated.iter().take(MOST).copied().collect(),
         routes: Vec::new(),
@@ -140,10 +142,6 @@ pub(super) fn version_6(
         }
     }
     tell(told, Source::Dhcpv6, facts);
-}
-
-fn role(is_client: bool) -> String {
-    if is_client { "client" } else { "server" }.to_owned()
 }
 
 fn tell(told: DhcpTold, source: Source, facts: &mut Facts<'_>) {

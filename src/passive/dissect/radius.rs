@@ -10,6 +10,7 @@ use crate::wire::{Cursor, WireError};
 
 pub(super) struct Radius;
 
+const ACCESS_SERVER: &str = "access-server";
 /// Attributes looked at: 4096 octets (RFC 2865 §3) hold more of them only where they are empty.
 const MOST_ATTRIBUTES: usize = 256;
 
@@ -41,11 +42,11 @@ impl Dissector for Radius {
         cursor.skip(1)?;
         let length = usize::from(cursor.u16()?);
         let (role, peer) = match code {
-            1 | 4 => ("access-server", Some(ip.destination)),
+            1 | 4 => (ACCESS_SERVER, Some(ip.destination)),
             2 | 3 | 5 | 11 => ("server", None),
             // Disconnect and change of authorization go the other way.
             40 | 43 => ("server", Some(ip.destination)),
-            41 | 42 | 44 | 45 => ("access-server", None),
+            41 | 42 | 44 | 45 => (ACCESS_SERVER, None),
             _ => return Ok(()),
         };
         let Some(length) = length.checked_sub(20) else {
@@ -54,7 +55,7 @@ impl Dissector for Radius {
         cursor.skip(16)?;
         let mut attributes = Cursor::new("radius", cursor.take_up_to(length));
         let mut details = Vec::new();
-        let ended = read_attributes(&mut attributes, role == "access-server", &mut details);
+        let ended = read_attributes(&mut attributes, role, &mut details);
         facts.say(said(packet, self.name(), role, peer, details));
         ended
     }
@@ -62,7 +63,7 @@ impl Dissector for Radius {
 
 fn read_attributes(
     cursor: &mut Cursor<'_>,
-    is_of_access_server: bool,
+    role: &str,
     details: &mut Vec<Detail>,
 ) -> Result<(), WireError> {
     for _ in 0..MOST_ATTRIBUTES {
@@ -75,7 +76,7 @@ fn read_attributes(
             return Err(cursor.wrong("attribute shorter than its header"));
         };
         let mut value = cursor.part(length)?;
-        if !is_of_access_server {
+        if role != ACCESS_SERVER {
             continue;
         }
         let detail = match kind {
