@@ -19,6 +19,9 @@ use jiebei::observe::{
 use jiebei::passive::{Heard, Listener};
 use serde_json::Value;
 
+#[path = "truth/names.rs"]
+mod truth_names;
+
 fn folder() -> PathBuf {
     match std::env::var_os("JIEBEI_PCAPS") {
         Some(folder) => folder.into(),

@@ -224,6 +224,16 @@ fn changed_frames_do_no_harm() {
         "lldp",
         "routing-speaker",
         "name",
+        "name-client",
+        "name-server",
+        "name-query",
+        "name-record",
+        "netbios-name",
+        "browser",
+        "ssdp",
+        "snmp-speaker",
+        "dhcp-told",
+        "said",
         "querier",
         "listener",
         "encapsulated",
@@ -239,7 +249,10 @@ fn random_payloads_do_no_harm() {
     let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([1, 0, 0x5e, 0, 0, 1]) };
     let v4 = (Ipv4Addr::new(10, 20, 1, 1), Ipv4Addr::new(224, 0, 0, 1));
     let v6: (Ipv6Addr, Ipv6Addr) = ("fe80::1".parse().unwrap(), "ff02::1".parse().unwrap());
-    let ports = [67, 68, 546, 547, 5353, 520, 521, 1985, 2029, 3544, 4789, 8472, 6081];
+    let ports = [
+        53, 67, 68, 69, 123, 137, 138, 161, 514, 520, 521, 546, 547, 1812, 1900, 1985, 2029, 3478,
+        3544, 3702, 4789, 5060, 5246, 5353, 5355, 6081, 8472, 10001, 12223, 37020, 37810, 47808,
+    ];
     let protocols = [0, 2, 4, 41, 43, 44, 47, 51, 58, 60, 88, 89, 103, 112];
     let ethertypes = [0x0806u16, 0x88cc, 0x8847, 0x8864, 0x88e7, 0x8100, 0x8909, 0x0040];
     let mut chance = Chance(seed());

@@ -209,6 +209,20 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
             "audit-seen-pointer-name",
             &[text("by", by), text("ip", ip), ("name", foreign(name))],
         ),
+        fact @ (Fact::NameServer(_)
+        | Fact::NameClient(_)
+        | Fact::NameQuery(_)
+        | Fact::NameRecord(_)
+        | Fact::ServiceInstance(_)
+        | Fact::NetbiosName(_)
+        | Fact::Browser(_)
+        | Fact::Ssdp(_)
+        | Fact::SnmpSpeaker(_)
+        | Fact::DhcpTold(_)
+        | Fact::Said(_)) => {
+            let (ip, protocol) = heard_name(fact).unwrap_or(("-".to_owned(), "-"));
+            say("audit-seen-heard-name", &[("ip", ip.into()), ("protocol", shown(protocol))])
+        }
         Fact::Oddity { protocol, what, .. } => {
             say("audit-seen-oddity", &[("protocol", shown(protocol)), ("what", shown(what))])
         }
@@ -297,6 +311,25 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
             say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
         }
     }
+}
+
+/// Who was heard speaking what.
+fn heard_name(fact: &Fact) -> Option<(String, &str)> {
+    let (ip, protocol) = match fact {
+        Fact::NameServer(server) => (server.ip, "dns"),
+        Fact::NameClient(client) => (client.ip, "dns"),
+        Fact::NameQuery(query) => (query.ip, query.protocol.word()),
+        Fact::NameRecord(record) => (record.ip, record.protocol.word()),
+        Fact::ServiceInstance(service) => (service.ip, "dns-sd"),
+        Fact::NetbiosName(name) => (name.ip, "netbios"),
+        Fact::Browser(browser) => (browser.ip, "netbios"),
+        Fact::Ssdp(message) => (message.ip, "ssdp"),
+        Fact::SnmpSpeaker(speaker) => (speaker.ip, "snmp"),
+        Fact::DhcpTold(told) => (told.ip, "dhcp"),
+        Fact::Said(said) => (said.ip, said.protocol.as_str()),
+        _ => return None,
+    };
+    Some((ip.to_string(), protocol))
 }
 
 fn direction(direction: Direction) -> &'static str {

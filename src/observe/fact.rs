@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::heard_names::{
+    Browser, DhcpTold, NameClient, NameQuery, NameRecord, NameServer, NetbiosName, Said,
+    ServiceInstance, Snmp, Ssdp,
+};
 use super::{EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, Passage};
 use crate::net::{Mac, Port, Prefix};
 
@@ -115,6 +119,18 @@ pub enum Fact {
         ip: IpAddr,
         name: Foreign,
     },
+    /// Heard in passing, see [`heard_names`](super::heard_names).
+    NameServer(NameServer),
+    NameClient(NameClient),
+    NameQuery(NameQuery),
+    NameRecord(NameRecord),
+    ServiceInstance(ServiceInstance),
+    NetbiosName(NetbiosName),
+    Browser(Browser),
+    Ssdp(Ssdp),
+    SnmpSpeaker(Snmp),
+    DhcpTold(DhcpTold),
+    Said(Said),
     /// A frame that a dissector could not read to its end, or that lies about itself.
     Oddity {
         mac: Option<Mac>,

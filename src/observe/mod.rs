@@ -8,6 +8,7 @@
 mod egress;
 mod fact;
 mod foreign;
+pub mod heard_names;
 mod log;
 
 pub use egress::{
@@ -56,6 +57,10 @@ pub enum Source {
     Lldp,
     RoutingProtocol,
     Mdns,
+    Llmnr,
+    Netbios,
+    /// What stations say of themselves, by a protocol that the fact names.
+    Heard,
     Mld,
     Igmp,
     Traceroute,
@@ -92,6 +97,9 @@ impl Source {
             Source::Lldp => "lldp",
             Source::RoutingProtocol => "routing-protocol",
             Source::Mdns => "mdns",
+            Source::Llmnr => "llmnr",
+            Source::Netbios => "netbios",
+            Source::Heard => "heard",
             Source::Mld => "mld",
             Source::Igmp => "igmp",
             Source::Traceroute => "traceroute",

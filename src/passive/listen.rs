@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::dissect::{Reading, dissect_with_crossings};
+use super::heard;
 use super::passages::Passages;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
@@ -40,6 +41,7 @@ pub struct Listener {
     encapsulated: HashSet<(VantageId, Source, Fact)>,
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
     passages: Passages,
+    names: heard::Heard,
     octets: usize,
 }
 
@@ -76,8 +78,16 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
-        let Listener { heard, traffic, oddities, encapsulated, advertisements, passages, octets } =
-            self;
+        let Listener {
+            heard,
+            traffic,
+            oddities,
+            encapsulated,
+            advertisements,
+            passages,
+            names,
+            octets,
+        } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
         let mut crossing = None;
@@ -116,7 +126,10 @@ impl Listener {
                     passages.bound(vantage, *ip, *mac);
                     true
                 }
-                _ => true,
+                fact => match heard::of(fact) {
+                    Some(ip) => names.admit(vantage, sender(link_type, frame), ip, fact),
+                    None => true,
+                },
             };
             if !kept || !keep(log, source, fact) {
                 withheld = withheld.saturating_add(1);
@@ -140,6 +153,16 @@ impl Listener {
                 *count = count.saturating_add(1);
             }
         }
+    }
+}
+
+/// The Ethernet source of a frame.
+fn sender(link_type: LinkType, frame: &[u8]) -> Mac {
+    match frame {
+        [_, _, _, _, _, _, a, b, c, d, e, f, ..] if link_type == LinkType::ETHERNET => {
+            Mac([*a, *b, *c, *d, *e, *f])
+        }
+        _ => Mac::ZERO,
     }
 }
 
@@ -177,7 +200,7 @@ fn weight(fact: &Fact) -> usize {
         Fact::Lldp(_) => 1500,
         Fact::Name { addresses, .. } => 32 * addresses.len() + 256,
         Fact::Encapsulated { inner, .. } => weight(inner),
-        _ => 0,
+        fact => heard::weight(fact),
     };
     2 * (std::mem::size_of::<Fact>() + behind)
 }

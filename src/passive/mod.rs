@@ -1,6 +1,7 @@
 //! The listener: frames into observations. It cannot send.
 
 pub mod dissect;
+mod heard;
 mod listen;
 mod passages;
 

@@ -41,6 +41,21 @@ pub struct Message {
     pub delegated: Vec<Prefix>,
     pub dns: Vec<Ipv6Addr>,
     pub domains: Vec<String>,
+    /// The relays' envelopes, the outermost first.
+    pub relays: Vec<Envelope>,
+    /// Options that are not read here, by their codes.
+    pub others: Vec<(u16, Vec<u8>)>,
+}
+
+/// What a relay puts around a message: RFC 8415 §9, and the options of RFC 4649 and 4580.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub link: Ipv6Addr,
+    pub peer: Ipv6Addr,
+    pub interface: Option<Vec<u8>>,
+    /// Behind the enterprise's number.
+    pub remote: Option<Vec<u8>>,
+    pub subscriber: Option<Vec<u8>>,
 }
 
 impl Message {
@@ -66,16 +81,25 @@ impl Message {
         cursor.skip(1)?;
         let link = cursor.ipv6()?;
         self.relay.get_or_insert(link);
-        self.peer = Some(cursor.ipv6()?);
+        let peer = cursor.ipv6()?;
+        self.peer = Some(peer);
+        let mut envelope = Envelope { link, peer, interface: None, remote: None, subscriber: None };
         let mut carried = None;
         while !cursor.is_empty() {
             let (code, mut value) = option(&mut cursor)?;
             match code {
                 9 => carried = Some(value),
                 79 if value.u16()? == 1 => self.relayed_mac = Some(value.mac()?),
+                18 => envelope.interface = Some(value.rest().to_vec()),
+                37 => {
+                    value.skip(4)?;
+                    envelope.remote = Some(value.rest().to_vec());
+                }
+                38 => envelope.subscriber = Some(value.rest().to_vec()),
                 _ => {}
             }
         }
+        self.relays.push(envelope);
         carried.ok_or(cursor.wrong("relay without a message"))
     }
 
@@ -131,7 +155,7 @@ impl Message {
                 let name = dns::partial_name("dhcpv6", value.rest())?;
                 self.fqdn = (!name.is_empty()).then_some(name);
             }
-            _ => {}
+            _ => self.others.push((code, value.rest().to_vec())),
         }
         Ok(())
     }

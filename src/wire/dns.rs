@@ -1,4 +1,5 @@
-//! DNS messages (RFC 1035), as mDNS (RFC 6762) sends them, and names alone, as options carry them.
+//! DNS messages (RFC 1035), also as mDNS (RFC 6762), LLMNR (RFC 4795) and NetBIOS (RFC 1002) send them, and names
+//! alone, as options carry them.
 //!
 //! A compression pointer must point before the name that it ends, and a name may follow few of
 //! them, so no name loops and no message costs more than its length some hundred times.
@@ -9,10 +10,17 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::cursor::{Cursor, Kept, WireError};
 
 pub const A: u16 = 1;
+pub const NS: u16 = 2;
+pub const CNAME: u16 = 5;
 pub const PTR: u16 = 12;
+pub const MX: u16 = 15;
+pub const TXT: u16 = 16;
 pub const AAAA: u16 = 28;
 pub const SRV: u16 = 33;
 pub const NSEC: u16 = 47;
+
+/// RFC 2136 §1.3.
+pub const OPCODE_UPDATE: u8 = 5;
 
 /// The octets of the longest name (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 255;
@@ -20,14 +28,34 @@ const LONGEST_NAME: usize = 255;
 const MOST_POINTERS: u32 = 32;
 /// Questions and records read of one message: a datagram of 9,000 octets (RFC 6762 §17) holds fewer.
 const MOST_RECORDS: u32 = 1024;
+/// Strings read of one TXT record: models, versions and flags of a printer are some thirty.
+const MOST_STRINGS: usize = 64;
 
 /// The header and the counts of the sections that are gone through.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     whole: &'a [u8],
     pub is_response: bool,
-    counts: [u16; 4],
+    pub opcode: u8,
+    /// How many questions and records the header states.
+    pub counts: [u16; 4],
     behind_header: Cursor<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub name: String,
+    pub record_type: u16,
+}
+
+/// A record whose data is not read yet.
+#[derive(Debug, Clone)]
+pub struct RawRecord<'a> {
+    pub section: Section,
+    pub name: String,
+    pub record_type: u16,
+    pub time_to_live: u32,
+    pub data: Cursor<'a>,
 }
 
 /// Where in a message a record stands.
@@ -43,17 +71,26 @@ pub struct Record {
     pub section: Section,
     pub name: String,
     pub record_type: u16,
+    /// Seconds. Zero in mDNS: the name goes (RFC 6762 §10.1).
+    pub time_to_live: u32,
     pub data: RecordData,
 }
 
-/// The data of the types that name hosts.
+/// The data of the types that name hosts, and of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordData {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
     Ptr(String),
-    Srv { port: u16, target: String },
-    Other,
+    /// NS, CNAME or MX: the name that it leads to.
+    Name(String),
+    Srv {
+        port: u16,
+        target: String,
+    },
+    /// The strings of a TXT record.
+    Txt(Vec<Vec<u8>>),
+    Unread,
 }
 
 impl<'a> Message<'a> {
@@ -65,6 +102,7 @@ impl<'a> Message<'a> {
         Ok(Message {
             whole: bytes,
             is_response: flags & 0x8000 != 0,
+            opcode: (flags >> 11 & 0xf) as u8,
             counts,
             behind_header: cursor,
         })
@@ -73,18 +111,47 @@ impl<'a> Message<'a> {
     /// Every record of every section, as far as it can be read; then the fault that ended it.
     pub fn records(&self) -> Kept<Vec<Record>> {
         let mut records = Vec::new();
-        let ended = self.read_records(&mut records);
+        let ended = self.read_through(&mut |_| (), &mut |raw| {
+            records.push(self.record(raw)?);
+            Ok(())
+        });
         (records, ended)
     }
 
-    fn read_records(&self, records: &mut Vec<Record>) -> Result<(), WireError> {
+    /// The questions, and the records as [`records`](Self::records) gives them.
+    pub fn sections(&self) -> Kept<(Vec<Question>, Vec<Record>)> {
+        let (mut questions, mut records) = (Vec::new(), Vec::new());
+        let ended = self.read_through(&mut |question| questions.push(question), &mut |raw| {
+            records.push(self.record(raw)?);
+            Ok(())
+        });
+        ((questions, records), ended)
+    }
+
+    /// The questions, and the records with their data unread: NetBIOS means other things by the same numbers.
+    pub fn raw_sections(&self) -> Kept<(Vec<Question>, Vec<RawRecord<'a>>)> {
+        let (mut questions, mut records) = (Vec::new(), Vec::new());
+        let ended = self.read_through(&mut |question| questions.push(question), &mut |raw| {
+            records.push(raw);
+            Ok(())
+        });
+        ((questions, records), ended)
+    }
+
+    fn read_through(
+        &self,
+        ask: &mut dyn FnMut(Question),
+        tell: &mut dyn FnMut(RawRecord<'a>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
         let [questions, answers, authorities, additionals] = self.counts;
         let mut cursor = self.behind_header;
         let mut budget = MOST_RECORDS;
         for _ in 0..questions {
             spend(&mut budget, &cursor)?;
-            self.name(&mut cursor)?;
-            cursor.skip(4)?;
+            let name = self.name(&mut cursor)?;
+            let record_type = cursor.u16()?;
+            cursor.skip(2)?;
+            ask(Question { name, record_type });
         }
         let sections = [
             (Section::Answer, answers),
@@ -94,35 +161,88 @@ impl<'a> Message<'a> {
         for (section, count) in sections {
             for _ in 0..count {
                 spend(&mut budget, &cursor)?;
-                records.push(self.record(section, &mut cursor)?);
+                tell(self.raw(section, &mut cursor)?)?;
             }
         }
         Ok(())
     }
 
-    fn record(&self, section: Section, cursor: &mut Cursor<'a>) -> Result<Record, WireError> {
+    fn raw(&self, section: Section, cursor: &mut Cursor<'a>) -> Result<RawRecord<'a>, WireError> {
         let name = self.name(cursor)?;
         let record_type = cursor.u16()?;
-        // Class and time to live.
-        cursor.skip(6)?;
+        // The class.
+        cursor.skip(2)?;
+        let time_to_live = cursor.u32()?;
         let length = usize::from(cursor.u16()?);
-        let mut data = cursor.part(length)?;
+        let data = cursor.part(length)?;
+        Ok(RawRecord { section, name, record_type, time_to_live, data })
+    }
+
+    fn record(&self, raw: RawRecord<'a>) -> Result<Record, WireError> {
+        let RawRecord { section, name, record_type, time_to_live, mut data } = raw;
+        // An update deletes by records without data (RFC 2136 §2.5).
         let data = match record_type {
+            _ if data.is_empty() => RecordData::Unread,
             A => RecordData::A(data.ipv4()?),
             AAAA => RecordData::Aaaa(data.ipv6()?),
             PTR => RecordData::Ptr(self.name(&mut data)?),
+            NS | CNAME => RecordData::Name(self.name(&mut data)?),
+            MX => {
+                data.skip(2)?;
+                RecordData::Name(self.name(&mut data)?)
+            }
             SRV => {
                 data.skip(4)?;
                 RecordData::Srv { port: data.u16()?, target: self.name(&mut data)? }
             }
-            _ => RecordData::Other,
+            TXT => RecordData::Txt(strings(data)?),
+            _ => RecordData::Unread,
         };
-        Ok(Record { section, name, record_type, data })
+        Ok(Record { section, name, record_type, time_to_live, data })
     }
 
     fn name(&self, cursor: &mut Cursor<'a>) -> Result<String, WireError> {
         name(cursor, Some(self.whole))
     }
+}
+
+/// RFC 1035 §3.3.14.
+fn strings(mut data: Cursor<'_>) -> Result<Vec<Vec<u8>>, WireError> {
+    let mut strings = Vec::new();
+    while !data.is_empty() && strings.len() < MOST_STRINGS {
+        let length = usize::from(data.u8()?);
+        strings.push(data.take(length)?.to_vec());
+    }
+    Ok(strings)
+}
+
+/// The word of a record type; `TYPE64` for those without one here. RFC 3597 §5.
+pub fn type_word(record_type: u16) -> std::borrow::Cow<'static, str> {
+    let word = match record_type {
+        A => "A",
+        NS => "NS",
+        CNAME => "CNAME",
+        6 => "SOA",
+        PTR => "PTR",
+        13 => "HINFO",
+        MX => "MX",
+        TXT => "TXT",
+        AAAA => "AAAA",
+        SRV => "SRV",
+        35 => "NAPTR",
+        41 => "OPT",
+        43 => "DS",
+        46 => "RRSIG",
+        NSEC => "NSEC",
+        48 => "DNSKEY",
+        64 => "SVCB",
+        65 => "HTTPS",
+        251 => "IXFR",
+        252 => "AXFR",
+        255 => "ANY",
+        other => return format!("TYPE{other}").into(),
+    };
+    word.into()
 }
 
 fn spend(budget: &mut u32, cursor: &Cursor<'_>) -> Result<(), WireError> {
@@ -215,8 +335,9 @@ fn push_label(
                 text.push('\\');
                 text.push(c);
             }
-            '\0' => {
-                let _ = write!(text, "\\000");
+            // RFC 1035 §5.1.
+            c if c.is_ascii_control() => {
+                let _ = write!(text, "\\{:03}", u32::from(c));
             }
             c => text.push(c),
         }

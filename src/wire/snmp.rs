@@ -1,10 +1,12 @@
-//! SNMP version 2c as far as a reader of tables needs it: GETBULK out, responses in. RFC 1901, RFC 3416, and of X.690 the
-//! definite lengths that RFC 3417 §8 allows.
+//! SNMP: as far as a reader of tables needs it, version 2c (GETBULK out, responses in: RFC 1901, RFC 3416); and what a
+//! message of any version says to whoever hears it (RFC 1157, 3412, 3414). Of X.690 the definite lengths that RFC 3417 §8
+//! allows.
 //!
-//! Strict: a length past the end, an indefinite one, a number wider than its type, or anything behind the message is no
-//! response. Values of other types than those that tables of addresses have are kept as their tag.
+//! Reading tables is strict: a length past the end, an indefinite one, a number wider than its type, or anything behind the
+//! message is no response. Hearing keeps what it read before a fault. Values of other types than those that tables of
+//! addresses have are kept as their tag.
 
-use super::cursor::{Cursor, WireError};
+use super::cursor::{Cursor, Kept, WireError};
 
 const WHAT: &str = "snmp";
 const VERSION_2C: i64 = 1;
@@ -165,7 +167,12 @@ fn next<'a>(cursor: &mut Cursor<'a>) -> Result<(u8, Cursor<'a>), WireError> {
         short @ 0..=0x7f => usize::from(short),
         0x81 => usize::from(cursor.u8()?),
         0x82 => usize::from(cursor.u16()?),
-        0x83 | 0x84 => return Err(wrong("longer than a datagram")),
+        // X.690 §8.1.3.5 allows octets of length that are not needed, and some agents write four.
+        0x83 => {
+            let [a, b, c] = cursor.array()?;
+            usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX)
+        }
+        0x84 => usize::try_from(cursor.u32()?).unwrap_or(usize::MAX),
         _ => return Err(wrong("no definite length")),
     };
     Ok((tag, cursor.part(length)?))
@@ -239,6 +246,143 @@ fn value(cursor: &mut Cursor<'_>) -> Result<Value, WireError> {
     })
 }
 
+/// What is done by a message: the tag of its unit, RFC 3416 §3; 0xa4 is version 1's trap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Get,
+    GetNext,
+    Response,
+    Set,
+    Trap,
+    GetBulk,
+    Inform,
+    Report,
+    /// Version 3 with privacy: nobody but the two sees more.
+    Encrypted,
+}
+
+impl Unit {
+    fn of(tag: u8) -> Option<Unit> {
+        Some(match tag {
+            0xa0 => Unit::Get,
+            0xa1 => Unit::GetNext,
+            RESPONSE => Unit::Response,
+            0xa3 => Unit::Set,
+            0xa4 | 0xa7 => Unit::Trap,
+            GET_BULK => Unit::GetBulk,
+            0xa6 => Unit::Inform,
+            0xa8 => Unit::Report,
+            _ => return None,
+        })
+    }
+}
+
+/// A message of any version, as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Heard<'a> {
+    /// As it stands: 0 is version 1, 1 is 2c, 3 is 3.
+    pub version: i64,
+    pub community: Option<&'a [u8]>,
+    /// The authoritative engine and the user, of the user-based security model.
+    pub engine: Option<&'a [u8]>,
+    pub user: Option<&'a [u8]>,
+    pub unit: Option<Unit>,
+    /// Of a trap of version 1: the device's object, its address, the generic and the specific number.
+    pub trap: Option<(Oid, [u8; 4], i64, i64)>,
+    pub values: Vec<(Oid, Value)>,
+}
+
+/// Reads whatever version, and keeps what stood before a fault.
+pub fn hear(bytes: &[u8]) -> Kept<Heard<'_>> {
+    let mut heard = Heard::default();
+    let ended = hear_message(bytes, &mut heard);
+    (heard, ended)
+}
+
+fn hear_message<'a>(bytes: &'a [u8], heard: &mut Heard<'a>) -> Result<(), WireError> {
+    let mut message = expect(&mut Cursor::new(WHAT, bytes), SEQUENCE)?;
+    let version = integer(&mut message)?;
+    match version {
+        0 | 1 => {
+            let community = expect(&mut message, OCTETS)?;
+            heard.version = version;
+            heard.community = Some(community.rest());
+        }
+        3 => {
+            let mut global = expect(&mut message, SEQUENCE)?;
+            // Message id and size.
+            integer(&mut global)?;
+            integer(&mut global)?;
+            let flags = expect(&mut global, OCTETS)?.u8()?;
+            let model = integer(&mut global)?;
+            let security = expect(&mut message, OCTETS)?;
+            heard.version = version;
+            // RFC 3414 §2.4; other models have other parameters.
+            if model == 3 {
+                hear_security(security, heard)?;
+            }
+            if flags & 2 != 0 {
+                heard.unit = Some(Unit::Encrypted);
+                return Ok(());
+            }
+            message = expect(&mut message, SEQUENCE)?;
+            // The context's engine and name.
+            expect(&mut message, OCTETS)?;
+            expect(&mut message, OCTETS)?;
+        }
+        _ => return Err(wrong("unknown version")),
+    }
+    let (tag, mut body) = next(&mut message)?;
+    heard.unit = Unit::of(tag);
+    if heard.unit.is_none() {
+        return Err(wrong("unknown unit"));
+    }
+    if tag == 0xa4 {
+        let object = object(expect(&mut body, OBJECT)?)?;
+        let address = expect(&mut body, ADDRESS)?.array()?;
+        heard.trap = Some((object, address, integer(&mut body)?, integer(&mut body)?));
+        // The time.
+        next(&mut body)?;
+    } else {
+        for _ in 0..3 {
+            integer(&mut body)?;
+        }
+    }
+    let mut list = expect(&mut body, SEQUENCE)?;
+    while list.left() > 0 {
+        let mut bound = expect(&mut list, SEQUENCE)?;
+        let name = object(expect(&mut bound, OBJECT)?)?;
+        heard.values.push((name, value(&mut bound)?));
+    }
+    Ok(())
+}
+
+fn hear_security<'a>(octets: Cursor<'a>, heard: &mut Heard<'a>) -> Result<(), WireError> {
+    let mut octets = octets;
+    let mut parameters = expect(&mut octets, SEQUENCE)?;
+    let engine = expect(&mut parameters, OCTETS)?.rest();
+    // Boots and time.
+    integer(&mut parameters)?;
+    integer(&mut parameters)?;
+    let user = expect(&mut parameters, OCTETS)?.rest();
+    heard.engine = Some(engine).filter(|engine| !engine.is_empty());
+    heard.user = Some(user).filter(|user| !user.is_empty());
+    Ok(())
+}
+
+/// Numbers with dots.
+impl std::fmt::Display for Oid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, number) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(".")?;
+            }
+            write!(f, "{number}")?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -310,6 +454,48 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_heard_whatever_its_version() {
+        let name = Oid(vec![1, 3, 6, 1, 2, 1, 1, 5, 0]);
+        let octets = response(1, &[(name.clone(), part(OCTETS, b"sw1"))]);
+        let (heard, ended) = hear(&octets);
+        assert_eq!(
+            (heard.version, heard.community, heard.unit),
+            (1, Some(&b"c"[..]), Some(Unit::Response))
+        );
+        assert_eq!((heard.values, ended), (vec![(name, Value::Octets(b"sw1".to_vec()))], Ok(())));
+        // Cut behind the community, it is kept.
+        let cut = [&[0x30, 6, 2, 1, 1, 4, 1][..], b"c"].concat();
+        let (heard, ended) = hear(&cut);
+        assert_eq!((heard.community, ended.is_err()), (Some(&b"c"[..]), true));
+
+        let security = [
+            part(OCTETS, &[0x80, 0, 0, 9]),
+            part(INTEGER, &[1]),
+            part(INTEGER, &[2]),
+            part(OCTETS, b"operator"),
+            part(OCTETS, &[]),
+            part(OCTETS, &[]),
+        ]
+        .concat();
+        let global =
+            [part(INTEGER, &[7]), part(INTEGER, &[1]), part(OCTETS, &[3]), part(INTEGER, &[3])];
+        let message = [
+            part(INTEGER, &[3]),
+            part(SEQUENCE, &global.concat()),
+            part(OCTETS, &part(SEQUENCE, &security)),
+            part(OCTETS, &[9; 40]),
+        ]
+        .concat();
+        let octets = part(SEQUENCE, &message);
+        let (heard, ended) = hear(&octets);
+        assert_eq!(
+            (heard.user, heard.engine),
+            (Some(&b"operator"[..]), Some(&[0x80, 0, 0, 9][..]))
+        );
+        assert_eq!((heard.unit, ended), (Some(Unit::Encrypted), Ok(())));
+    }
+
+    #[test]
     fn what_no_agent_writes_is_refused() {
         for octets in [
             // Indefinite length; four octets of length; a name whose number is wider than 32 bits.
@@ -332,6 +518,7 @@ mod tests {
         #[test]
         fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&octets);
+            let _ = hear(&octets);
         }
 
         #[test]
@@ -342,6 +529,7 @@ mod tests {
                 *octet = with;
             }
             let _ = read(&octets);
+            let _ = hear(&octets);
         }
 
         #[test]

@@ -1,14 +1,15 @@
 //! DHCPv4 (RFC 2131, 2132, 3396, 3442, 4702): who gives addresses, and what clients say of themselves.
 //!
 //! Taken: offers, acknowledgements and refusals of servers; every message of clients with its
-//! options in their order; the binding that an acknowledgement makes. An answer on its way to a relay,
+//! options in their order; what relays add (RFC 3046), static routes, proxy configuration (252), and the options of vendors
+//! and of the network (43, 66, 67, 108, 124, 125, 138, 150 and others); the binding that an acknowledgement makes. An answer on its way to a relay,
 //! or to a client beyond a router, says nothing about this link: its prefix and binding are left.
 //! A client's message that a relay passes on is true of the relay's link, and marked so. Left: lease times and transaction ids, which
 //! differ every time; the file to boot from; passwords of relays.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Dissector, Facts, Packet, RELAY, Wake, hex};
+use super::{Dissector, Facts, Packet, RELAY, Wake, dhcp_told, hex};
 use crate::net::{Mac, Prefix};
 use crate::observe::{DhcpClient, DhcpServer, Fact, Foreign, Source};
 use crate::wire::WireError;
@@ -35,6 +36,11 @@ impl Dissector for Dhcp4 {
         let Some(kind) = message.message_type() else {
             return ended;
         };
+        let is_clients = matches!(kind, 1 | 3 | 4 | 7 | 8);
+        let is_servers = matches!(kind, dhcp4::OFFER | dhcp4::ACK | dhcp4::NAK);
+        if (message.is_request && is_clients) || (!message.is_request && is_servers) {
+            dhcp_told::version_4(packet, ip.source, &message, facts);
+        }
         match (message.is_request, kind) {
             (true, dhcp4::DISCOVER) => self.client(packet, &message, "discover", facts),
             (true, dhcp4::REQUEST) => self.client(packet, &message, "request", facts),

@@ -3,10 +3,11 @@
 //!
 //! Taken: advertisements, replies and reconfigurations of servers, messages of clients, both also out
 //! of relays' envelopes; what a relay passes on from a client is true of the relay's link, and marked
-//! so. Left: times, transaction ids, the addresses given (one for each client),
+//! so; the relays on the way with the interfaces and lines that they name (RFC 4649, 4580); addresses and prefixes given
+//! or asked for; enterprises, user classes and options of vendors; limits of retries (82, 83). Left: times, transaction ids,
 //! authentication.
 
-use super::{Dissector, Facts, Packet, RELAY, Wake, hex};
+use super::{Dissector, Facts, Packet, RELAY, Wake, dhcp_told, hex};
 use crate::net::Mac;
 use crate::observe::{DhcpClient, DhcpServer, Fact, Foreign, Source};
 use crate::wire::WireError;
@@ -37,6 +38,7 @@ impl Dissector for Dhcp6 {
             _ => None,
         };
         if let Some(word) = server {
+            dhcp_told::version_6(packet, ip.source, None, &message, facts);
             facts.put(
                 Source::Dhcpv6,
                 Fact::DhcpServer(DhcpServer {
@@ -66,9 +68,11 @@ impl Dissector for Dhcp6 {
             11 => "information-request",
             _ => return ended,
         };
+        let mac = client_mac(packet, &message);
+        dhcp_told::version_6(packet, ip.source, Some(mac), &message, facts);
         let (_, class) = message.vendor_class.clone().unwrap_or_default();
         let fact = Fact::DhcpClient(DhcpClient {
-            mac: client_mac(packet, &message),
+            mac,
             message: client.to_owned(),
             hostname: None,
             fqdn: message.fqdn.as_deref().map(Foreign::new),
@@ -116,7 +120,11 @@ mod tests {
         relayed.extend_from_slice(&[0, 9, 0, 10]);
         relayed.extend_from_slice(&inner);
         let frame = datagram(("fd00::1", 547), ("fd00::2", 547), &relayed);
-        let [Fact::Encapsulated { inner, .. }] = &facts(&frame)[..] else { panic!() };
+        let found = facts(&frame);
+        let [Fact::DhcpTold(told), Fact::Encapsulated { inner, .. }] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(told.relays[0].peer, Some("fe80::ff:fe00:9".parse().unwrap()));
         let Fact::DhcpClient(client) = &**inner else { panic!() };
         assert_eq!(client.mac, Mac([2, 0, 0, 0, 0, 9]));
     }

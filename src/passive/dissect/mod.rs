@@ -17,28 +17,51 @@
 )]
 
 mod arp;
+mod bacnet;
+mod capwap;
+mod dahua;
 mod dhcp4;
 mod dhcp6;
+mod dhcp_told;
+mod dns;
 mod eigrp;
 mod hsrp;
 mod igmp;
 mod lldp;
+mod llmnr;
 mod mdns;
 mod mld;
+mod modbus;
 mod ndp;
+mod netbios_datagram;
+mod netbios_name;
+mod ntp;
 mod ospf;
 mod passage;
 mod pim;
+mod radius;
 mod rip;
+mod sadp;
+mod sip;
+mod snmp;
 mod speaker;
+mod ssdp;
+mod stun;
+mod syslog;
+mod tftp;
 mod traffic;
+mod ubnt;
 mod vrrp;
 mod walk;
+mod ws_discovery;
 
 pub use passage::{Crossing, Side};
 
+use std::net::IpAddr;
+
 use crate::net::Mac;
-use crate::observe::{Fact, Source};
+use crate::observe::heard_names::{Detail, Said};
+use crate::observe::{Fact, Foreign, Source};
 use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
 
 /// The word for what a DHCP relay passes on from the clients of its link.
@@ -53,6 +76,25 @@ pub const ALL: &[&dyn Dissector] = &[
     &dhcp4::Dhcp4,
     &dhcp6::Dhcp6,
     &mdns::Mdns,
+    &dns::Dns,
+    &llmnr::Llmnr,
+    &netbios_name::NetbiosNames,
+    &netbios_datagram::NetbiosDatagrams,
+    &ssdp::Ssdp,
+    &ws_discovery::WsDiscovery,
+    &snmp::Snmp,
+    &sip::Sip,
+    &ntp::Ntp,
+    &tftp::Tftp,
+    &syslog::Syslog,
+    &radius::Radius,
+    &capwap::Capwap,
+    &ubnt::Ubnt,
+    &sadp::Sadp,
+    &dahua::Dahua,
+    &bacnet::Bacnet,
+    &modbus::Modbus,
+    &stun::Stun,
     &lldp::Lldp,
     &mld::Mld,
     &igmp::Igmp,
@@ -90,6 +132,8 @@ pub enum Wake {
     Icmpv6(u8),
     /// A UDP port at either end.
     Udp(u16),
+    /// A datagram of any port, by what stands at a place in it.
+    Datagram(usize, &'static [u8]),
 }
 
 /// A payload and what stood before it.
@@ -122,6 +166,13 @@ pub struct Facts<'f> {
 }
 
 impl Facts<'_> {
+    /// What was [`said`] in a protocol of few words.
+    fn say(&mut self, said: Option<Fact>) {
+        if let Some(fact) = said {
+            self.put(Source::Heard, fact);
+        }
+    }
+
     pub fn put(&mut self, source: Source, fact: Fact) {
         let fact = match self.encapsulation {
             Some(encapsulation) => Fact::Encapsulated {
@@ -194,6 +245,27 @@ fn wake(packet: &Packet<'_>, facts: &mut Facts<'_>, fits: impl Fn(Wake) -> bool)
     }
 }
 
+/// What a station says of itself in few words, of the packet's sender.
+fn said(
+    packet: &Packet<'_>,
+    protocol: &str,
+    role: &str,
+    peer: Option<IpAddr>,
+    details: Vec<Detail>,
+) -> Option<Fact> {
+    let ip = packet.ip?.source;
+    let (protocol, role) = (protocol.to_owned(), role.to_owned());
+    Some(Fact::Said(Said { protocol, role, ip, mac: packet.source, peer, details }))
+}
+
+/// Octets as text where they are printable, else in hex.
+fn text_or_hex(octets: &[u8]) -> Foreign {
+    match std::str::from_utf8(octets) {
+        Ok(text) if !text.chars().any(char::is_control) => Foreign::new(text),
+        _ => Foreign::new(&hex(octets)),
+    }
+}
+
 /// Octets as two digits each.
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
@@ -250,7 +322,33 @@ mod check {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Behind every port that wakes somebody, also with the octets first that he looks for.
+        #[test]
+        fn no_payload_makes_a_dissector_panic(
+            payload in proptest::collection::vec(any::<u8>(), 0..200),
+            is_sender in any::<bool>(),
+        ) {
+            for wake in ALL.iter().flat_map(|dissector| dissector.wakes()) {
+                let (port, payload) = match wake {
+                    Wake::Udp(port) => (*port, payload.clone()),
+                    Wake::Datagram(at, octets) => {
+                        let mut payload = payload.clone();
+                        payload.resize(payload.len().max(*at), 0);
+                        payload.splice(*at..*at, octets.iter().copied());
+                        (9, payload)
+                    }
+                    _ => continue,
+                };
+                let ports = if is_sender { (port, 9) } else { (9, port) };
+                check::facts(&check::datagram(("10.20.1.9", ports.0), ("10.20.1.7", ports.1), &payload));
+            }
+        }
+    }
 
     #[test]
     fn every_dissector_has_a_name_of_its_own_and_something_that_wakes_it() {

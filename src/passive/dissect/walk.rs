@@ -180,11 +180,13 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
     };
     let packet =
         Packet { ports: Some((udp.source, udp.destination)), payload: udp.payload, ..packet };
-    wake(
-        &packet,
-        facts,
-        |wake| matches!(wake, Wake::Udp(port) if port == udp.destination || port == udp.source),
-    );
+    wake(&packet, facts, |wake| match wake {
+        Wake::Udp(port) => port == udp.destination || port == udp.source,
+        Wake::Datagram(at, octets) => {
+            udp.payload.get(at..).is_some_and(|payload| payload.starts_with(octets))
+        }
+        _ => false,
+    });
     // Tunnels are told by their destination port; Teredo by either, for servers answer from it.
     match (udp.destination, udp.source) {
         (tunnel::VXLAN_PORT | tunnel::VXLAN_OLD_PORT, _) => {
