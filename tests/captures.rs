@@ -19,6 +19,9 @@ use jiebei::observe::{
 use jiebei::passive::{Heard, Listener};
 use serde_json::Value;
 
+#[path = "truth/l2.rs"]
+mod truth_l2;
+
 fn folder() -> PathBuf {
     match std::env::var_os("JIEBEI_PCAPS") {
         Some(folder) => folder.into(),
@@ -350,6 +353,9 @@ fn what_is_not_there_is_not_reported() {
             let is_reported = facts(&log).iter().any(|(_, fact)| match (kind, fact) {
                 ("vrrp", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Vrrp,
                 ("ripng", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Rip,
+                (kind, Fact::Tunnel(tunnel)) => {
+                    kind.strip_prefix("tunnel:") == Some(tunnel.kind.word())
+                }
                 _ => false,
             });
             assert!(!is_reported, "{}: {kind}", capture.display());

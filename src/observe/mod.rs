@@ -8,6 +8,7 @@
 mod egress;
 mod fact;
 mod foreign;
+mod heard_l2;
 mod log;
 
 pub use egress::{
@@ -20,6 +21,11 @@ pub use fact::{
     RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
+pub use heard_l2::{
+    AggregationEnd, ArpExchange, ArpMessage, BgpOpen, BridgeId, Carriage, DeviceAnnouncement,
+    GroupMessage, GroupMessageKind, IsisSpeaker, LinkAggregation, Pppoe, Redirect, Redundancy,
+    SpanningTree, Tunnel, TunnelKind,
+};
 pub use log::{Log, LogLimits};
 
 use std::fmt;

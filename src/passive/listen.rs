@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::dissect::{Reading, dissect_with_crossings};
+use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
@@ -40,6 +41,8 @@ pub struct Listener {
     encapsulated: HashSet<(VantageId, Source, Fact)>,
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
     passages: Passages,
+    limits: Limits,
+    changes: Changes,
     octets: usize,
 }
 
@@ -76,8 +79,17 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
-        let Listener { heard, traffic, oddities, encapsulated, advertisements, passages, octets } =
-            self;
+        let Listener {
+            heard,
+            traffic,
+            oddities,
+            encapsulated,
+            advertisements,
+            passages,
+            limits,
+            changes,
+            octets,
+        } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
         let mut crossing = None;
@@ -92,6 +104,15 @@ impl Listener {
             true
         };
         let mut out = |source, fact| {
+            if let Some((source, mac, protocol, what)) = changes.notice(vantage, source, &fact) {
+                let by = (vantage, mac, Range::Inside);
+                let oddity = (source, protocol.to_owned(), what.to_owned());
+                if !oddities.admit(by, oddity, MOST_ODDITIES)
+                    || !keep(log, source, oddity_of(mac, protocol, what))
+                {
+                    withheld = withheld.saturating_add(1);
+                }
+            }
             let fact = match fact {
                 Fact::RouterAdvertisement(advertisement) => {
                     Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
@@ -108,15 +129,17 @@ impl Listener {
                     MOST_ODDITIES,
                 ),
                 Fact::Encapsulated { .. } => {
-                    let key = (vantage, source, fact.clone());
-                    encapsulated.contains(&key)
-                        || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    limits.admit(vantage, source, &fact).unwrap_or_else(|| {
+                        let key = (vantage, source, fact.clone());
+                        encapsulated.contains(&key)
+                            || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    })
                 }
                 Fact::Binding { ip, mac } => {
                     passages.bound(vantage, *ip, *mac);
                     true
                 }
-                _ => true,
+                fact => limits.admit(vantage, source, fact).unwrap_or(true),
             };
             if !kept || !keep(log, source, fact) {
                 withheld = withheld.saturating_add(1);
@@ -160,6 +183,11 @@ pub(super) fn range(address: IpAddr) -> Range {
     }
 }
 
+fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
+    let mac = mac.is_station().then_some(mac);
+    Fact::Oddity { mac, protocol: protocol.to_owned(), what: what.to_owned() }
+}
+
 /// About what a fact costs in a log, which keeps it twice: its own size, and what it points to.
 fn weight(fact: &Fact) -> usize {
     let behind = match fact {
@@ -174,7 +202,10 @@ fn weight(fact: &Fact) -> usize {
             32 * (server.routers.len() + server.dns.len() + server.delegated.len()) + 600
         }
         Fact::DhcpClient(client) => 2 * (client.parameters.len() + client.options.len()) + 1500,
-        Fact::Lldp(_) => 1500,
+        Fact::Lldp(_) | Fact::DeviceAnnouncement(_) => 1500,
+        Fact::Isis(told) => {
+            32 * (told.prefixes.len() + told.neighbours.len() + told.addresses.len())
+        }
         Fact::Name { addresses, .. } => 32 * addresses.len() + 256,
         Fact::Encapsulated { inner, .. } => weight(inner),
         _ => 0,
@@ -278,6 +309,10 @@ mod tests {
             routes: Vec::new(),
             rdnss: Vec::new(),
             dnssl: Vec::new(),
+            reachable_time: 0,
+            retransmission: 0,
+            pref64: Vec::new(),
+            captive_portal: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The listener: frames into observations. It cannot send.
 
 pub mod dissect;
+mod limits_l2;
 mod listen;
 mod passages;
 

@@ -1,11 +1,13 @@
 //! ARP (RFC 826, 5227): who uses which IPv4 address on this link.
 //!
-//! Taken: the sender of requests and replies, gratuitous or not. Left: targets (nobody says that
-//! they exist) and probes, whose sender has no address yet.
+//! Taken: the sender of requests and replies, gratuitous or not, as a binding; and apart from it what was asked or said: probes,
+//! announcements, gratuitous replies, requests and who answered them, bounded by the listener. A target that is asked
+//! for exists because of that as little as before. Conflicts and flip-flops take more than one packet: the listener tells them.
+//! Left: reverse ARP's meaning.
 
 use super::{Dissector, Facts, Packet, Wake};
 use crate::net::special;
-use crate::observe::{Fact, Source};
+use crate::observe::{ArpExchange, ArpMessage, Fact, Source};
 use crate::wire::{EtherType, WireError, arp};
 
 pub(super) struct Arp;
@@ -25,6 +27,20 @@ impl Dissector for Arp {
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
         let arp = arp::Arp::read(packet.payload)?;
+        let own = arp.sender == arp.target;
+        let message = match arp.operation {
+            arp::REQUEST if arp.sender.is_unspecified() => ArpMessage::Probe,
+            arp::REQUEST if own => ArpMessage::Announcement,
+            arp::REQUEST => ArpMessage::Request,
+            arp::REPLY if own => ArpMessage::GratuitousReply,
+            arp::REPLY => ArpMessage::Reply,
+            other => ArpMessage::Other(other),
+        };
+        let (ip, target) = (arp.sender.into(), arp.target.into());
+        facts.put(
+            Source::Arp,
+            Fact::ArpExchange(ArpExchange { message, mac: arp.sender_mac, ip, target }),
+        );
         if !matches!(arp.operation, arp::REQUEST | arp::REPLY) {
             return Ok(());
         }

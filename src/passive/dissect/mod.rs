@@ -17,21 +17,33 @@
 )]
 
 mod arp;
+mod bgp;
+mod carp;
+mod cdp;
 mod dhcp4;
 mod dhcp6;
+mod edp;
 mod eigrp;
+mod glbp;
 mod hsrp;
 mod igmp;
+mod isis;
+mod lacp;
 mod lldp;
 mod mdns;
 mod mld;
+mod mndp;
 mod ndp;
 mod ospf;
 mod passage;
 mod pim;
+mod pppoe;
+mod redirect;
 mod rip;
 mod speaker;
+mod stp;
 mod traffic;
+mod tunnels;
 mod vrrp;
 mod walk;
 
@@ -62,6 +74,18 @@ pub const ALL: &[&dyn Dissector] = &[
     &rip::Rip,
     &eigrp::Eigrp,
     &pim::Pim,
+    &stp::Stp,
+    &cdp::Cdp,
+    &edp::Edp,
+    &mndp::Mndp,
+    &lacp::Lacp,
+    &isis::Isis,
+    &bgp::Bgp,
+    &glbp::Glbp,
+    &carp::Carp,
+    &pppoe::Pppoe,
+    &redirect::Redirect,
+    &tunnels::Tunnels,
 ];
 
 /// One protocol's reader.
@@ -90,6 +114,12 @@ pub enum Wake {
     Icmpv6(u8),
     /// A UDP port at either end.
     Udp(u16),
+    /// Every UDP datagram, for what is told by its form.
+    Datagram,
+    /// IEEE 802.2 LLC that is not SNAP, by its destination service access point.
+    Llc(u8),
+    /// SNAP with an organisation's own protocol number.
+    Snap([u8; 3], u16),
 }
 
 /// A payload and what stood before it.
@@ -211,7 +241,7 @@ mod check {
     pub fn facts(frame: &[u8]) -> Vec<Fact> {
         let mut facts = Vec::new();
         dissect(LinkType::ETHERNET, frame, &mut |_, fact| {
-            if !matches!(fact, Fact::Traffic { .. }) {
+            if !matches!(fact, Fact::Traffic { .. } | Fact::SourceAddress { .. }) {
                 facts.push(fact);
             }
         });
