@@ -22,11 +22,18 @@ pub fn is_wireguard(payload: &[u8]) -> bool {
     )
 }
 
+/// Whether a datagram came over the port that its protocol has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    ItsPort,
+    AnyPort,
+}
+
 /// OpenVPN's hard resets, with key id zero and a session id, in their lengths: plain; with a SHA-1, SHA-256 or
 /// SHA-512 digest, packet id and time before the acknowledgements (tls-auth); encrypted (tls-crypt); and with the
 /// client's own key behind (version 3 of the reset).
 #[inline]
-pub fn is_openvpn(payload: &[u8], on_its_port: bool) -> bool {
+pub fn is_openvpn(payload: &[u8], over: Over) -> bool {
     let [head, session @ ..] = payload else { return false };
     // The session id is random, its octets are not all alike.
     let Some((session, behind)) = session.split_first_chunk::<8>() else { return false };
@@ -50,10 +57,10 @@ pub fn is_openvpn(payload: &[u8], on_its_port: bool) -> bool {
         return true;
     }
     let of_crypt = payload.len() == if of_server { 66 } else { 54 };
-    (of_crypt && is_time(behind, 4) && on_its_port)
+    (of_crypt && is_time(behind, 4) && over == Over::ItsPort)
         || [16usize, 20, 32, 64].into_iter().any(|digest| {
             behind.get(digest.saturating_add(8)..).is_some_and(|rest| plain(rest, of_server))
-                && (is_time(behind, digest.saturating_add(4)) || on_its_port)
+                && (is_time(behind, digest.saturating_add(4)) || over == Over::ItsPort)
         })
 }
 
@@ -67,10 +74,10 @@ fn is_time(bytes: &[u8], place: usize) -> bool {
 
 /// OpenVPN over TCP stands behind its length.
 #[inline]
-pub fn is_openvpn_stream(payload: &[u8], on_its_port: bool) -> bool {
+pub fn is_openvpn_stream(payload: &[u8], over: Over) -> bool {
     let Some((length, packet)) = payload.split_first_chunk() else { return false };
     match packet.split_at_checked(usize::from(u16::from_be_bytes(*length))) {
-        Some((packet, _)) => is_openvpn(packet, on_its_port),
+        Some((packet, _)) => is_openvpn(packet, over),
         None => false,
     }
 }
@@ -254,13 +261,13 @@ mod tests {
         initiation.resize(148, 7);
         assert!(is_wireguard(&initiation) && !is_wireguard(&initiation[..147]));
         let client = [0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0];
-        assert!(is_openvpn(&client, false));
-        assert!(!is_openvpn(&client[..13], true));
+        assert!(is_openvpn(&client, Over::AnyPort));
+        assert!(!is_openvpn(&client[..13], Over::ItsPort));
         let mut server = vec![0x40, 9, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         server.extend([0; 4]);
-        assert!(is_openvpn(&server, false));
-        assert!(is_openvpn_stream(&[&[0, 14], &client[..]].concat(), false));
-        assert!(!is_openvpn(&[0x38; 14], true));
+        assert!(is_openvpn(&server, Over::AnyPort));
+        assert!(is_openvpn_stream(&[&[0, 14], &client[..]].concat(), Over::AnyPort));
+        assert!(!is_openvpn(&[0x38; 14], Over::ItsPort));
     }
 
     #[test]
@@ -291,7 +298,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (is_wireguard(&octets), is_openvpn(&octets, true), is_openvpn_stream(&octets, false));
+            let _ = (is_wireguard(&octets), is_openvpn(&octets, Over::ItsPort), is_openvpn_stream(&octets, Over::AnyPort));
             let _ = (ike(&octets), ike_or_esp(&octets), l2tp(&octets), pptp(&octets), gre(&octets));
             let _ = authentication(&octets);
         }

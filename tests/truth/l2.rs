@@ -326,7 +326,10 @@ fn host(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
 fn mac_source(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
     let stated: Option<Mac> = entry.as_str().and_then(|text| text.parse().ok());
     facts.iter().any(|(_, fact)| match fact {
-        Fact::Sender { mac } | Fact::Traffic { mac, .. } => Some(*mac) == stated,
+        Fact::Sender { mac } | Fact::Traffic { mac, .. } | Fact::Binding { mac, .. } => {
+            Some(*mac) == stated
+        }
+        Fact::ArpExchange(told) => Some(told.mac) == stated,
         _ => false,
     })
 }

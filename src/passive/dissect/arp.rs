@@ -26,7 +26,11 @@ impl Dissector for Arp {
     }
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
-        let arp = arp::Arp::read(packet.payload)?;
+        let read = arp::Arp::read(packet.payload);
+        if read.is_err() || read.is_ok_and(|arp| arp.sender_mac != packet.source) {
+            facts.put(Source::Traffic, Fact::Sender { mac: packet.source });
+        }
+        let arp = read?;
         let own = arp.sender == arp.target;
         let message = match arp.operation {
             arp::REQUEST if arp.sender.is_unspecified() => ArpMessage::Probe,
@@ -82,6 +86,28 @@ mod tests {
         assert_eq!(facts(&frame(arp::REPLY, OURS, [10, 20, 1, 5])), bound);
         assert_eq!(facts(&build::arp_probe(MACS.source, [10, 20, 1, 7].into())), []);
         assert_eq!(facts(&frame(9, OURS, [10, 20, 1, 5])), []);
+    }
+
+    #[test]
+    fn what_was_asked_and_said_is_told_apart() {
+        let message = |operation, sender: [u8; 4]| {
+            let mut told = None;
+            super::super::dissect(
+                crate::wire::LinkType::ETHERNET,
+                &frame(operation, OURS, sender),
+                &mut |_, fact| {
+                    if let Fact::ArpExchange(exchange) = fact {
+                        told = Some(exchange.message);
+                    }
+                },
+            );
+            told.unwrap()
+        };
+        assert_eq!(message(arp::REQUEST, [10, 20, 1, 5]), ArpMessage::Request);
+        assert_eq!(message(arp::REQUEST, [0; 4]), ArpMessage::Probe);
+        assert_eq!(message(arp::REQUEST, [10, 20, 1, 7]), ArpMessage::Announcement);
+        assert_eq!(message(arp::REPLY, [10, 20, 1, 7]), ArpMessage::GratuitousReply);
+        assert_eq!(message(9, [10, 20, 1, 5]), ArpMessage::Other(9));
     }
 
     #[test]

@@ -99,6 +99,6 @@ mod tests {
         let query = [&[130, 0, 0, 0][..], &[0; 24]].concat();
         let frame = packet("::", "ff02::1", Protocol::ICMPV6, 1, &query);
         assert_eq!(oddities(&frame), ["query from no link-local address"]);
-        assert_eq!(facts(&frame).len(), 1);
+        assert_eq!(facts(&frame).len(), 2);
     }
 }

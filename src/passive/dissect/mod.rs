@@ -237,15 +237,26 @@ mod check {
     pub const OURS: Mac = Mac([2, 0, 0, 0, 0, 5]);
     pub const MACS: Macs = Macs { source: OURS, destination: Mac([2, 0, 0, 0, 0, 7]) };
 
-    /// What an Ethernet frame says, without the traffic that every IP packet is.
+    /// What an Ethernet frame says, without the ground that every frame is: whose it is, and what ARP asked.
     pub fn facts(frame: &[u8]) -> Vec<Fact> {
         let mut facts = Vec::new();
         dissect(LinkType::ETHERNET, frame, &mut |_, fact| {
-            if !matches!(fact, Fact::Traffic { .. } | Fact::SourceAddress { .. }) {
+            if !is_ground(&fact) {
                 facts.push(fact);
             }
         });
         facts
+    }
+
+    fn is_ground(fact: &Fact) -> bool {
+        match fact {
+            Fact::Traffic { .. }
+            | Fact::SourceAddress { .. }
+            | Fact::Sender { .. }
+            | Fact::ArpExchange(_) => true,
+            Fact::Encapsulated { inner, .. } => is_ground(inner),
+            _ => false,
+        }
     }
 
     /// What the oddities of a frame say.

@@ -335,6 +335,29 @@ mod tests {
     }
 
     #[test]
+    fn newer_options_and_what_audits_look_for() {
+        let mut message = ADVERTISEMENT.to_vec();
+        message[20..24].fill(0);
+        message.extend([38, 2, 0, 0, 0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend([37, 1, b'h', b't', b't', b'p', 0, 0]);
+        let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 255, &message);
+        let advertisement = advertised(&frame).unwrap();
+        assert_eq!(advertisement.pref64, ["64:ff9b::/96".parse().unwrap()]);
+        assert_eq!(advertisement.captive_portal, Some(Foreign::new("http")));
+        assert!(oddities(&frame).contains(&"prefix with lifetime zero".to_owned()));
+    }
+
+    #[test]
+    fn a_redirect_names_who_says_it_and_whereto() {
+        let mut message = vec![137, 0, 0, 0, 0, 0, 0, 0];
+        message.extend("fe80::9".parse::<Ipv6Addr>().unwrap().octets());
+        message.extend("2001:db8::7".parse::<Ipv6Addr>().unwrap().octets());
+        let frame = packet("fe80::1", "fe80::5", Protocol::ICMPV6, 255, &message);
+        let [Fact::Redirect(redirect)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!(redirect.next_hop, "fe80::9".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
     fn what_came_through_a_router_is_not_believed() {
         let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 64, &ADVERTISEMENT);
         assert_eq!(oddities(&frame), ["hop limit that shows a forwarded packet"]);

@@ -7,7 +7,7 @@
 
 use super::{Dissector, Facts, Packet, Wake};
 use crate::observe::{Carriage, Fact, Foreign, Source, Tunnel, TunnelKind};
-use crate::wire::marks::{self, IkeOrEsp};
+use crate::wire::marks::{self, IkeOrEsp, Over};
 use crate::wire::tcp::{TcpSegment, quoted_start};
 use crate::wire::{Ip, Protocol, WireError};
 
@@ -89,7 +89,8 @@ fn datagram(
     if marks::is_wireguard(payload) {
         return Some(of(TunnelKind::WireGuard));
     }
-    marks::is_openvpn(payload, is_at(marks::OPENVPN_PORT)).then(|| of(TunnelKind::OpenVpn))
+    let over = if is_at(marks::OPENVPN_PORT) { Over::ItsPort } else { Over::AnyPort };
+    marks::is_openvpn(payload, over).then(|| of(TunnelKind::OpenVpn))
 }
 
 fn segment(bytes: &[u8], ip: &Ip<'_>, packet: &Packet<'_>) -> Option<Tunnel> {
@@ -105,7 +106,8 @@ fn segment(bytes: &[u8], ip: &Ip<'_>, packet: &Packet<'_>) -> Option<Tunnel> {
             ..of(TunnelKind::Pptp, ip, packet)
         });
     }
-    marks::is_openvpn_stream(segment.payload, is_at(marks::OPENVPN_PORT))
+    let over = if is_at(marks::OPENVPN_PORT) { Over::ItsPort } else { Over::AnyPort };
+    marks::is_openvpn_stream(segment.payload, over)
         .then(|| Tunnel { over: Some(Carriage::Tcp), ..of(TunnelKind::OpenVpn, ip, packet) })
 }
 

@@ -96,10 +96,13 @@ fn ethernet(frame: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
     Reading::Read
 }
 
-/// Whose frame it is. Of packets the source is told with their addresses.
+/// Whose frame it is. Of packets and of ARP the source is told with their addresses.
 fn sender(carried: Carried, mac: Option<Mac>, facts: &mut Facts<'_>) {
     if let Some(mac) = mac
-        && !matches!(carried, Carried::EtherType(EtherType::IPV4 | EtherType::IPV6))
+        && !matches!(
+            carried,
+            Carried::EtherType(EtherType::IPV4 | EtherType::IPV6 | EtherType::ARP)
+        )
     {
         facts.put(Source::Traffic, Fact::Sender { mac });
     }
@@ -346,7 +349,7 @@ fn inside(tunnel: &'static str, inner: Inner, payload: &[u8], place: Place, fact
 #[cfg(test)]
 mod tests {
     use super::super::check::{MACS, datagram, facts, oddities, packet};
-    use crate::observe::Fact;
+    use crate::observe::{Fact, TunnelKind};
     use crate::wire::{Protocol, build};
 
     #[test]
@@ -356,7 +359,46 @@ mod tests {
         let frame = datagram(("10.20.1.5", 50000), ("10.20.1.7", 4789), &vxlan);
         let binding = Fact::Binding { ip: [10, 9, 0, 1].into(), mac: MACS.source };
         let inner = Box::new(binding);
-        assert_eq!(facts(&frame), [Fact::Encapsulated { encapsulation: "vxlan".into(), inner }]);
+        let told = facts(&frame);
+        let [Fact::Tunnel(tunnel), bound] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((tunnel.kind, tunnel.identifier), (TunnelKind::Vxlan, Some(7)));
+        assert_eq!(*bound, Fact::Encapsulated { encapsulation: "vxlan".into(), inner });
+    }
+
+    #[test]
+    fn a_tunnel_of_each_open_kind_is_told_with_its_ends() {
+        let inner = &packet("10.9.0.1", "10.9.0.2", Protocol::UDP, 9, &[0; 8])[14..];
+        let told = |frame: &[u8]| {
+            facts(frame).into_iter().find_map(|fact| match fact {
+                Fact::Tunnel(tunnel) => Some((tunnel.kind, tunnel.identifier, tunnel.carries)),
+                _ => None,
+            })
+        };
+        let over = |protocol, payload: &[u8]| packet("10.0.0.1", "10.0.0.2", protocol, 9, payload);
+        let gre = [&[0x20, 0, 8, 0, 0, 0, 0, 9][..], inner].concat();
+        let key = (TunnelKind::Gre, Some(9), Some(0x0800));
+        assert_eq!(told(&over(Protocol::GRE, &gre)), Some(key));
+        assert_eq!(told(&over(Protocol::IPV4, inner)), Some((TunnelKind::IpIp, None, None)));
+        assert_eq!(told(&over(Protocol::IPV4, &[7; 20])), None);
+        let gtp = [&[0x30, 255, 0, 28, 0, 0, 0, 5][..], inner].concat();
+        let frame = datagram(("10.0.0.1", 2152), ("10.0.0.2", 2152), &gtp);
+        assert_eq!(told(&frame), Some((TunnelKind::Gtp, Some(5), None)));
+        let protected = [&[17, 4, 0, 0, 0, 0, 1, 2][..], &[0; 16], &[0; 8]].concat();
+        let association = (TunnelKind::Ah, Some(0x102), None);
+        assert_eq!(told(&over(Protocol::AH, &protected)), Some(association));
+    }
+
+    #[test]
+    fn tags_and_labels_are_told_of_their_station() {
+        let inner = &packet("10.9.0.1", "10.9.0.2", Protocol::UDP, 9, &[0; 8])[14..];
+        let mut frame = MACS.destination.0.to_vec();
+        frame.extend(MACS.source.0);
+        frame.extend([0x88, 0xa8, 0, 100, 0x81, 0, 0, 200, 0x88, 0x47]);
+        frame.extend([0, 0, 0x10, 64, 0, 0, 0x21, 64]);
+        frame.extend(inner);
+        let (mac, told) = (MACS.source, facts(&frame));
+        assert!(told.contains(&Fact::Vlan { mac, vlan: 100, inner: Some(200) }));
+        assert!(told.contains(&Fact::Labels { mac, labels: vec![1, 2] }));
     }
 
     #[test]
@@ -367,8 +409,9 @@ mod tests {
         }
         let frame = packet("10.0.0.1", "10.0.0.2", Protocol::IPV4, 9, &inside);
         let facts = facts(&frame);
-        let [Fact::Encapsulated { inner, .. }] = &facts[..] else { panic!("{facts:?}") };
+        let Some(Fact::Encapsulated { inner, .. }) = facts.last() else { panic!("{facts:?}") };
         assert!(matches!(&**inner, Fact::Oddity { what, .. } if what == "too many layers"));
+        assert!(facts.len() < 12);
     }
 
     #[test]
