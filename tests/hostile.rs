@@ -239,9 +239,15 @@ fn random_payloads_do_no_harm() {
     let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([1, 0, 0x5e, 0, 0, 1]) };
     let v4 = (Ipv4Addr::new(10, 20, 1, 1), Ipv4Addr::new(224, 0, 0, 1));
     let v6: (Ipv6Addr, Ipv6Addr) = ("fe80::1".parse().unwrap(), "ff02::1".parse().unwrap());
-    let ports = [67, 68, 546, 547, 5353, 520, 521, 1985, 2029, 3544, 4789, 8472, 6081];
-    let protocols = [0, 2, 4, 41, 43, 44, 47, 51, 58, 60, 88, 89, 103, 112];
-    let ethertypes = [0x0806u16, 0x88cc, 0x8847, 0x8864, 0x88e7, 0x8100, 0x8909, 0x0040];
+    let ports = [
+        67, 68, 546, 547, 5353, 520, 521, 1985, 2029, 3544, 4789, 8472, 6081, 5678, 3222, 500,
+        4500, 1701, 1194, 2152,
+    ];
+    let protocols = [0, 1, 2, 4, 6, 41, 43, 44, 47, 50, 51, 58, 60, 88, 89, 103, 112];
+    let ethertypes = [
+        0x0806u16, 0x88cc, 0x8847, 0x8864, 0x88e7, 0x8100, 0x8909, 0x0040, 0x8863, 0x8809, 0x2000,
+        0x8870, 0xfefe,
+    ];
     let mut chance = Chance(seed());
     for _ in 0..number_of_frames() / 40 {
         let mut payload = chance.bytes(600);
