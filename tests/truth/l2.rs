@@ -37,7 +37,26 @@ pub const KEYS: &[(&str, Check)] = &[
 ];
 
 /// Entries that cannot be found, with the reason. Capture, key, a part of the entry, why.
-pub const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[];
+pub const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
+    (
+        "tcpdump__PIM_register_register-stop.pcap",
+        "ip_sources",
+        "192.168.20.10",
+        "the source of a packet in a register, which is of another wire and not walked",
+    ),
+    (
+        "tcpdump__ikev1_id_ipv6_addr_subnet-oobr.pcap",
+        "tunnels",
+        "12.251.0.45",
+        "a changed frame with an exchange type (16) that IKE has not",
+    ),
+    (
+        "tcpdump__hoobr_ripng_print.pcap",
+        "ripng",
+        "48.48.48.48",
+        "RIPng is spoken over IPv6; this is a changed frame over IPv4",
+    ),
+];
 
 fn text<'a>(entry: &'a Value, key: &str) -> Option<&'a str> {
     entry[key].as_str()
@@ -76,6 +95,14 @@ fn says(entry: &Value, key: &str, value: &Option<Foreign>) -> bool {
     text(entry, key).is_none_or(|stated| value.as_ref().is_some_and(|value| value.raw() == stated))
 }
 
+/// tshark's filter kept the first lines, and wrote their ends as spaces.
+fn begins(entry: &Value, key: &str, value: &Option<Foreign>) -> bool {
+    let flat = |text: &str| text.replace(['\r', '\n'], " ");
+    text(entry, key).is_none_or(|stated| {
+        value.as_ref().is_some_and(|value| flat(value.raw()).starts_with(flat(stated).trim_end()))
+    })
+}
+
 /// Inside a tunnel and on links without MACs there is none.
 fn from(entry: &Value, key: &str, seen: Mac) -> bool {
     seen == Mac::ZERO || mac(entry, key).is_none_or(|stated| stated == seen)
@@ -102,7 +129,7 @@ fn cdp(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
                 && says(entry, "device_id", &told.device)
                 && says(entry, "port", &told.port)
                 && says(entry, "platform", &told.platform)
-                && says(entry, "software", &told.software)
+                && begins(entry, "software", &told.software)
                 && told.native_vlan.map(u64::from) == number(entry, "native_vlan")
                 && texts(entry, "addresses")
                     .is_subset(&told.addresses.iter().map(IpAddr::to_string).collect()))

@@ -98,11 +98,11 @@ fn ethernet(frame: &[u8], place: Place, facts: &mut Facts<'_>) -> Reading {
 
 /// Whose frame it is. Of packets and of ARP the source is told with their addresses.
 fn sender(carried: Carried, mac: Option<Mac>, facts: &mut Facts<'_>) {
+    let is_told =
+        matches!(carried, Carried::EtherType(EtherType::IPV4 | EtherType::IPV6 | EtherType::ARP));
+    // With no address, as loopback interfaces have it, a frame stands for no station in those.
     if let Some(mac) = mac
-        && !matches!(
-            carried,
-            Carried::EtherType(EtherType::IPV4 | EtherType::IPV6 | EtherType::ARP)
-        )
+        && (!is_told || mac == Mac::ZERO)
     {
         facts.put(Source::Traffic, Fact::Sender { mac });
     }
