@@ -1,8 +1,8 @@
 //! The marks by which tunnels are told whose inside is not for us to read: WireGuard, OpenVPN, IKE (RFC 2408, 7296)
 //! with ESP in UDP (RFC 3948), L2TP (RFC 2661, 3931), PPTP (RFC 2637), GRE's fields (RFC 2890), AH (RFC 4302).
 //!
-//! Each is conservative: a port alone tells nothing, and where a format has no marks (OpenVPN's and WireGuard's
-//! data) only its handshake counts.
+//! Each is conservative: a port alone tells nothing, and where a format has no marks (OpenVPN's data) only its
+//! handshake counts; of WireGuard's data every field must fit.
 
 use super::cursor::Cursor;
 use super::ip::Protocol;
@@ -19,7 +19,21 @@ pub fn is_wireguard(payload: &[u8]) -> bool {
     matches!(
         (payload, payload.len()),
         ([1, 0, 0, 0, ..], 148) | ([2, 0, 0, 0, ..], 92) | ([3, 0, 0, 0, ..], 64)
-    )
+    ) || is_wireguard_data(payload)
+}
+
+/// Data: an index that is random, a counter below 2^32 in eight octets, a length that is filled up to 16, and a tag
+/// that looks random. Twelve octets that must fit, against chance and against formats that are full of zeros.
+fn is_wireguard_data(payload: &[u8]) -> bool {
+    let [4, 0, 0, 0, rest @ ..] = payload else { return false };
+    let Some((index, rest)) = rest.split_first_chunk::<4>() else { return false };
+    let Some((counter, rest)) = rest.split_first_chunk::<8>() else { return false };
+    let Some(tag) = rest.last_chunk::<16>() else { return false };
+    let counter = u64::from_le_bytes(*counter);
+    payload.len() % 16 == 0
+        && !index.contains(&0)
+        && (1..1 << 32).contains(&counter)
+        && tag.iter().filter(|octet| **octet == 0).count() < 2
 }
 
 /// Whether a datagram came over the port that its protocol has.

@@ -248,7 +248,9 @@ mod tests {
                 managed: true,
                 other: true,
                 preference: 1,
-                lifetime: 1800
+                lifetime: 1800,
+                reachable_time: 0,
+                retransmission: 0,
             })
         );
         let options: Vec<_> = options.map(Result::unwrap).collect();

@@ -102,12 +102,6 @@ impl Ndp {
             // RFC 7113: the way around guards that look at the first header only.
             self.odd(packet, facts, "router advertisement behind extension headers");
         }
-        if packet.source.is_station()
-            && !packet.destination.is_group()
-            && packet.ip.is_some_and(|ip| ip.destination.is_multicast())
-        {
-            self.odd(packet, facts, "multicast to one station");
-        }
         let mut advertisement = RouterAdvertisement {
             router: source.into(),
             mac: packet.source,

@@ -2,8 +2,8 @@
 //! ESP in UDP (RFC 3948, 7296), ESP (RFC 4303), L2TP (RFC 2661, 3931), PPTP (RFC 2637). Those whose inside is read
 //! (GRE, ERSPAN, VXLAN, Geneve, Teredo, GTP-U, IP in IP) are told of on the way there.
 //!
-//! Taken: that a tunnel goes from one address to another, with what tells it from others. Left: data packets of WireGuard and
-//! OpenVPN, which any program's might look like: without the handshake in the capture such a tunnel is not told.
+//! Taken: that a tunnel goes from one address to another, with what tells it from others. Left: data packets of OpenVPN,
+//! which any program's might look like: without the handshake in the capture such a tunnel is not told.
 
 use super::{Dissector, Facts, Packet, Wake};
 use crate::observe::{Carriage, Fact, Foreign, Source, Tunnel, TunnelKind};
