@@ -30,7 +30,7 @@ fn is_wireguard_data(payload: &[u8]) -> bool {
     let Some((counter, rest)) = rest.split_first_chunk::<8>() else { return false };
     let Some(tag) = rest.last_chunk::<16>() else { return false };
     let counter = u64::from_le_bytes(*counter);
-    payload.len() % 16 == 0
+    payload.len().is_multiple_of(16)
         && !index.contains(&0)
         && (1..1 << 32).contains(&counter)
         && tag.iter().filter(|octet| **octet == 0).count() < 2

@@ -73,7 +73,7 @@ impl Dissector for Ndp {
                 let (ip, mac) = (source.into(), packet.source);
                 facts.put(Source::Ndp, Fact::Redirect(Redirect { ip, mac, next_hop, destination }));
                 // Its link-layer option is the target's.
-                options.fold(Ok(()), |fault, option| option.map(|_| ()).and(fault))
+                link_layer(options, |_| None).1
             }
             Message::RouterSolicitation | Message::NeighbourSolicitation { .. } => {
                 self.sender(packet, source, options, facts)
