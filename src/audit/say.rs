@@ -310,6 +310,45 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
         Fact::Ghost { ip, method, mac, .. } => {
             say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
         }
+        // What is heard on the link beside the audit's own ground: named, with who and what.
+        Fact::Sender { mac } => say("audit-seen-sender", &[text("mac", mac)]),
+        Fact::SourceAddress { ip } => say("audit-seen-source-address", &[text("ip", ip)]),
+        Fact::Vlan { mac, vlan, .. } => {
+            say("audit-seen-vlan", &[text("mac", mac), text("vlan", vlan)])
+        }
+        Fact::Labels { mac, .. } => heard("MPLS", mac, "-".to_owned(), texts),
+        Fact::SpanningTree(tree) => {
+            heard("STP", tree.mac, format!("{} → {}", tree.bridge.mac, tree.root.mac), texts)
+        }
+        Fact::DeviceAnnouncement(told) => {
+            let device = told.device.as_ref().map_or_else(|| "-".to_owned(), Foreign::terminal);
+            heard(&told.protocol, told.mac, device, texts)
+        }
+        Fact::LinkAggregation(told) => {
+            heard(&told.protocol, told.mac, told.actor.system.to_string(), texts)
+        }
+        Fact::Isis(told) => heard("IS-IS", told.mac, told.system_id.clone(), texts),
+        Fact::BgpOpen(told) => {
+            heard("BGP", told.ip, format!("AS{} → {}", told.autonomous_system, told.peer), texts)
+        }
+        Fact::Redundancy(told) => heard(&told.protocol, told.ip, told.group.to_string(), texts),
+        Fact::Pppoe(told) => {
+            heard("PPPoE", told.mac, format!("{} → {}", told.message, told.peer), texts)
+        }
+        Fact::Tunnel(told) => say(
+            "audit-seen-tunnel",
+            &[text("kind", told.kind.word()), text("from", told.from), text("to", told.to)],
+        ),
+        Fact::ArpExchange(told) => {
+            heard("ARP", told.mac, format!("{} → {}", told.ip, told.target), texts)
+        }
+        Fact::GroupMessage(told) => heard("IGMP/MLD", told.ip, told.group.to_string(), texts),
+        Fact::Redirect(told) => heard(
+            "ICMP redirect",
+            told.ip,
+            format!("{} → {}", told.destination, told.next_hop),
+            texts,
+        ),
     }
 }
 
@@ -330,6 +369,12 @@ fn heard_name(fact: &Fact) -> Option<(String, &str)> {
         _ => return None,
     };
     Some((ip.to_string(), protocol))
+}
+
+/// Who said something in a protocol, and what in short.
+fn heard(protocol: &str, who: impl ToString, what: String, texts: &Texts) -> String {
+    let arguments = [("protocol", shown(protocol)), text("who", who), ("what", shown(&what))];
+    texts.say("audit-seen-heard", &arguments)
 }
 
 fn direction(direction: Direction) -> &'static str {

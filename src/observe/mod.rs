@@ -8,6 +8,7 @@
 mod egress;
 mod fact;
 mod foreign;
+mod heard_l2;
 pub mod heard_names;
 mod log;
 
@@ -21,6 +22,11 @@ pub use fact::{
     RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
+pub use heard_l2::{
+    AggregationEnd, ArpExchange, ArpMessage, BgpOpen, BridgeId, Carriage, DeviceAnnouncement,
+    GroupMessage, GroupMessageKind, IsisSpeaker, LinkAggregation, Pppoe, Redirect, Redundancy,
+    SpanningTree, Tunnel, TunnelKind,
+};
 pub use log::{Log, LogLimits};
 
 use std::fmt;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::dissect::{Reading, dissect_with_crossings};
 use super::heard;
+use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
@@ -42,6 +43,8 @@ pub struct Listener {
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
     passages: Passages,
     names: heard::Heard,
+    limits: Limits,
+    changes: Changes,
     octets: usize,
 }
 
@@ -86,6 +89,8 @@ impl Listener {
             advertisements,
             passages,
             names,
+            limits,
+            changes,
             octets,
         } = self;
         heard.frames = heard.frames.saturating_add(1);
@@ -102,6 +107,15 @@ impl Listener {
             true
         };
         let mut out = |source, fact| {
+            if let Some((source, mac, protocol, what)) = changes.notice(vantage, source, &fact) {
+                let by = (vantage, mac, Range::Inside);
+                let oddity = (source, protocol.to_owned(), what.to_owned());
+                if !oddities.admit(by, oddity, MOST_ODDITIES)
+                    || !keep(log, source, oddity_of(mac, protocol, what))
+                {
+                    withheld = withheld.saturating_add(1);
+                }
+            }
             let fact = match fact {
                 Fact::RouterAdvertisement(advertisement) => {
                     Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
@@ -118,9 +132,11 @@ impl Listener {
                     MOST_ODDITIES,
                 ),
                 Fact::Encapsulated { .. } => {
-                    let key = (vantage, source, fact.clone());
-                    encapsulated.contains(&key)
-                        || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    limits.admit(vantage, source, &fact).unwrap_or_else(|| {
+                        let key = (vantage, source, fact.clone());
+                        encapsulated.contains(&key)
+                            || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    })
                 }
                 Fact::Binding { ip, mac } => {
                     passages.bound(vantage, *ip, *mac);
@@ -128,7 +144,7 @@ impl Listener {
                 }
                 fact => match heard::of(fact) {
                     Some(ip) => names.admit(vantage, sender(link_type, frame), ip, fact),
-                    None => true,
+                    None => limits.admit(vantage, source, fact).unwrap_or(true),
                 },
             };
             if !kept || !keep(log, source, fact) {
@@ -183,6 +199,11 @@ pub(super) fn range(address: IpAddr) -> Range {
     }
 }
 
+fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
+    let mac = mac.is_station().then_some(mac);
+    Fact::Oddity { mac, protocol: protocol.to_owned(), what: what.to_owned() }
+}
+
 /// About what a fact costs in a log, which keeps it twice: its own size, and what it points to.
 fn weight(fact: &Fact) -> usize {
     let behind = match fact {
@@ -197,7 +218,10 @@ fn weight(fact: &Fact) -> usize {
             32 * (server.routers.len() + server.dns.len() + server.delegated.len()) + 600
         }
         Fact::DhcpClient(client) => 2 * (client.parameters.len() + client.options.len()) + 1500,
-        Fact::Lldp(_) => 1500,
+        Fact::Lldp(_) | Fact::DeviceAnnouncement(_) => 1500,
+        Fact::Isis(told) => {
+            32 * (told.prefixes.len() + told.neighbours.len() + told.addresses.len())
+        }
         Fact::Name { addresses, .. } => 32 * addresses.len() + 256,
         Fact::Encapsulated { inner, .. } => weight(inner),
         fact => heard::weight(fact),
@@ -301,6 +325,10 @@ mod tests {
             routes: Vec::new(),
             rdnss: Vec::new(),
             dnssl: Vec::new(),
+            reachable_time: 0,
+            retransmission: 0,
+            pref64: Vec::new(),
+            captive_portal: None,
         }
     }
 
@@ -334,11 +362,12 @@ mod tests {
             listener.take(&mut log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
             (log.len(), log.iter().map(|(_, observation)| observation.count).sum::<u64>())
         };
-        assert_eq!(take(&mut listener, 5), (1, 1));
+        // A binding, and what was asked.
+        assert_eq!(take(&mut listener, 5), (2, 2));
         listener.octets = MOST_OCTETS;
-        assert_eq!(take(&mut listener, 5), (1, 2));
-        assert_eq!(take(&mut listener, 6), (1, 2));
-        assert_eq!(listener.heard().withheld, 1);
+        assert_eq!(take(&mut listener, 5), (2, 4));
+        assert_eq!(take(&mut listener, 6), (2, 4));
+        assert_eq!(listener.heard().withheld, 2);
     }
 
     #[test]
@@ -360,8 +389,9 @@ mod tests {
         let heard = listener.heard();
         assert_eq!((heard.frames, heard.unreadable), (4, 1));
         assert_eq!(heard.skipped, [(LinkType(231), 1)].into());
-        assert_eq!(log.len(), 1);
-        let (_, binding) = log.iter().next().unwrap();
+        assert_eq!(log.len(), 2);
+        let is_binding = |fact: &Fact| matches!(fact, Fact::Binding { .. });
+        let (_, binding) = log.iter().find(|(_, known)| is_binding(&known.fact)).unwrap();
         assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
     }
 

@@ -2,6 +2,7 @@
 
 pub mod dissect;
 mod heard;
+mod limits_l2;
 mod listen;
 mod passages;
 

@@ -69,6 +69,11 @@ audit-seen-external-address = { $ip } ({ $mac }) says by { $protocol } that its 
 audit-seen-passage = Packets between { $local } and { $remote } went by { $mac } ({ $direction }, { $what })
 audit-seen-egress-asked = { $method } asked { $asked } addresses of { $prefix }
 audit-seen-ghost = { $ip }, which cannot exist, answered too ({ $method }, { $mac })
+audit-seen-sender = Frames from { $mac }
+audit-seen-source-address = Packets from { $ip }
+audit-seen-vlan = { $mac } sent in VLAN { $vlan }
+audit-seen-tunnel = A tunnel ({ $kind }) goes from { $from } to { $to }
+audit-seen-heard = { $who } speaks { $protocol }: { $what }
 
 # Silence, and the registry's rows.
 audit-silence = { $ip } was asked to the end by { $methods } and did not answer

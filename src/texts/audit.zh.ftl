@@ -69,6 +69,11 @@ audit-seen-external-address = { $ip }（{ $mac }）以 { $protocol } 自称外�
 audit-seen-passage = { $local } 与 { $remote } 之间的报文经 { $mac }（{ $direction }，{ $what }）
 audit-seen-egress-asked = { $method } 在 { $prefix } 询问了 { $asked } 个地址
 audit-seen-ghost = 不存在的地址 { $ip } 也有应答（{ $method }，{ $mac }）
+audit-seen-sender = 来自 { $mac } 的帧
+audit-seen-source-address = 来自 { $ip } 的报文
+audit-seen-vlan = { $mac } 在 VLAN { $vlan } 中发送
+audit-seen-tunnel = 从 { $from } 到 { $to } 的隧道（{ $kind }）
+audit-seen-heard = { $who } 使用 { $protocol }：{ $what }
 
 # Silence, and the registry's rows.
 audit-silence = 以 { $methods } 询问 { $ip } 完毕，无应答

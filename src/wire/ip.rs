@@ -21,6 +21,7 @@ impl Protocol {
     pub const ROUTING: Protocol = Protocol(43);
     pub const FRAGMENT: Protocol = Protocol(44);
     pub const GRE: Protocol = Protocol(47);
+    pub const ESP: Protocol = Protocol(50);
     pub const AH: Protocol = Protocol(51);
     pub const ICMPV6: Protocol = Protocol(58);
     pub const NONE: Protocol = Protocol(59);

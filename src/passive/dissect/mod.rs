@@ -18,19 +18,27 @@
 
 mod arp;
 mod bacnet;
+mod bgp;
 mod capwap;
+mod carp;
+mod cdp;
 mod dahua;
 mod dhcp4;
 mod dhcp6;
 mod dhcp_told;
 mod dns;
+mod edp;
 mod eigrp;
+mod glbp;
 mod hsrp;
 mod igmp;
+mod isis;
+mod lacp;
 mod lldp;
 mod llmnr;
 mod mdns;
 mod mld;
+mod mndp;
 mod modbus;
 mod ndp;
 mod netbios_datagram;
@@ -39,17 +47,21 @@ mod ntp;
 mod ospf;
 mod passage;
 mod pim;
+mod pppoe;
 mod radius;
+mod redirect;
 mod rip;
 mod sadp;
 mod sip;
 mod snmp;
 mod speaker;
 mod ssdp;
+mod stp;
 mod stun;
 mod syslog;
 mod tftp;
 mod traffic;
+mod tunnels;
 mod ubnt;
 mod vrrp;
 mod walk;
@@ -104,6 +116,18 @@ pub const ALL: &[&dyn Dissector] = &[
     &rip::Rip,
     &eigrp::Eigrp,
     &pim::Pim,
+    &stp::Stp,
+    &cdp::Cdp,
+    &edp::Edp,
+    &mndp::Mndp,
+    &lacp::Lacp,
+    &isis::Isis,
+    &bgp::Bgp,
+    &glbp::Glbp,
+    &carp::Carp,
+    &pppoe::Pppoe,
+    &redirect::Redirect,
+    &tunnels::Tunnels,
 ];
 
 /// One protocol's reader.
@@ -134,6 +158,12 @@ pub enum Wake {
     Udp(u16),
     /// A datagram of any port, by what stands at a place in it.
     Datagram(usize, &'static [u8]),
+    /// Every UDP datagram, for what is told by its form.
+    AnyDatagram,
+    /// IEEE 802.2 LLC that is not SNAP, by its destination service access point.
+    Llc(u8),
+    /// SNAP with an organisation's own protocol number.
+    Snap([u8; 3], u16),
 }
 
 /// A payload and what stood before it.
@@ -279,15 +309,26 @@ mod check {
     pub const OURS: Mac = Mac([2, 0, 0, 0, 0, 5]);
     pub const MACS: Macs = Macs { source: OURS, destination: Mac([2, 0, 0, 0, 0, 7]) };
 
-    /// What an Ethernet frame says, without the traffic that every IP packet is.
+    /// What an Ethernet frame says, without the ground that every frame is: whose it is, and what ARP asked.
     pub fn facts(frame: &[u8]) -> Vec<Fact> {
         let mut facts = Vec::new();
         dissect(LinkType::ETHERNET, frame, &mut |_, fact| {
-            if !matches!(fact, Fact::Traffic { .. }) {
+            if !is_ground(&fact) {
                 facts.push(fact);
             }
         });
         facts
+    }
+
+    fn is_ground(fact: &Fact) -> bool {
+        match fact {
+            Fact::Traffic { .. }
+            | Fact::SourceAddress { .. }
+            | Fact::Sender { .. }
+            | Fact::ArpExchange(_) => true,
+            Fact::Encapsulated { inner, .. } => is_ground(inner),
+            _ => false,
+        }
     }
 
     /// What the oddities of a frame say.
