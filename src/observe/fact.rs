@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, Passage};
+use super::{
+    EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, HttpHost, NtlmClient,
+    NtlmServer, Passage, SmbSpeaker, SpokenService, TcpSyn, TlsCertificates, TlsClient, TlsServer,
+    UserAgent,
+};
 use crate::net::{Mac, Port, Prefix};
 
 /// One fact. Equal facts from one vantage and source fold into one observation, so no field may
@@ -147,6 +151,21 @@ pub enum Fact {
         method: String,
         mac: Mac,
     },
+    /// Somebody takes TCP connections here: it answered a SYN with a SYN-ACK.
+    TcpListener {
+        ip: IpAddr,
+        port: u16,
+    },
+    TcpSyn(TcpSyn),
+    TlsClient(TlsClient),
+    TlsServer(TlsServer),
+    TlsCertificates(TlsCertificates),
+    HttpHost(HttpHost),
+    UserAgent(UserAgent),
+    Spoken(SpokenService),
+    Smb(SmbSpeaker),
+    NtlmServer(NtlmServer),
+    NtlmClient(NtlmClient),
 }
 
 /// What the answer to a probe says of what was asked. Silence is no answer, and no fact.

@@ -8,6 +8,7 @@
 mod egress;
 mod fact;
 mod foreign;
+mod heard_streams;
 mod log;
 
 pub use egress::{
@@ -20,6 +21,10 @@ pub use fact::{
     RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
+pub use heard_streams::{
+    HttpHost, NtlmClient, NtlmServer, Role, SeenCertificate, SmbSpeaker, SpokenService, TcpSyn,
+    TlsCertificates, TlsClient, TlsServer, UserAgent,
+};
 pub use log::{Log, LogLimits};
 
 use std::fmt;

@@ -10,9 +10,10 @@ use super::{Facts, Packet, Reading, Wake, wake};
 use crate::net::Mac;
 use crate::observe::Source;
 use crate::wire::ethernet::{Carried, EtherType, Ethernet};
+use crate::wire::tcp::{self, TcpSegment};
 use crate::wire::tunnel::{self, Inner, Inside};
 use crate::wire::udp::Udp;
-use crate::wire::{Ip, LinkType, Protocol, WireError, link_header};
+use crate::wire::{Ip, LinkType, Protocol, Transport, WireError, link_header, quic};
 
 /// Frames within packets within frames: deeper than any network that means well.
 const MOST_LAYERS: u8 = 8;
@@ -148,6 +149,15 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
     }
     match (ip.protocol, ip.source) {
         (Protocol::UDP, _) => udp(packet, ip, place, facts),
+        (Protocol::TCP, _) => {
+            // What carries nothing and opens nothing is no part of a head.
+            if let Ok(segment) = TcpSegment::read(ip.payload)
+                && (!segment.payload.is_empty() || segment.has(tcp::SYN))
+            {
+                facts.segment(place.source, ip, Transport::Tcp(segment));
+            }
+            wake(&packet, facts, |wake| wake == Wake::Protocol(Protocol::TCP));
+        }
         (Protocol::ICMPV6, IpAddr::V6(_)) => {
             if let Some(&icmp_type) = ip.payload.first() {
                 wake(&packet, facts, |wake| wake == Wake::Icmpv6(icmp_type));
@@ -185,6 +195,9 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
         facts,
         |wake| matches!(wake, Wake::Udp(port) if port == udp.destination || port == udp.source),
     );
+    if quic::is_initial(udp.payload) {
+        facts.segment(place.source, ip, Transport::Udp(udp));
+    }
     // Tunnels are told by their destination port; Teredo by either, for servers answer from it.
     match (udp.destination, udp.source) {
         (tunnel::VXLAN_PORT | tunnel::VXLAN_OLD_PORT, _) => {
