@@ -19,6 +19,9 @@ use jiebei::observe::{
 use jiebei::passive::{Heard, Listener};
 use serde_json::Value;
 
+#[path = "truth/streams.rs"]
+mod truth_streams;
+
 fn folder() -> PathBuf {
     match std::env::var_os("JIEBEI_PCAPS") {
         Some(folder) => folder.into(),

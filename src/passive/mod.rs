@@ -3,7 +3,7 @@
 pub mod dissect;
 mod listen;
 mod passages;
-mod streams;
+pub mod streams;
 
 pub use dissect::dissect;
 pub use listen::{Heard, Listener};

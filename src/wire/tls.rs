@@ -37,6 +37,8 @@ pub struct Handshake {
     pub ended: bool,
     /// How many octets there must be before more can be read.
     pub needed: usize,
+    /// How many octets the records take that are there whole.
+    pub octets: usize,
 }
 
 /// Takes the handshake records from the front; of the last one what is there.
@@ -58,6 +60,7 @@ pub fn handshake(bytes: &[u8]) -> Handshake {
             handshake.needed = passed;
             return handshake;
         }
+        handshake.octets = passed;
         handshake.needed = passed.saturating_add(RECORD);
     }
     handshake

@@ -27,7 +27,7 @@
 )]
 
 mod quic;
-mod reader;
+pub mod reader;
 mod syn;
 mod table;
 

@@ -13,6 +13,8 @@ pub(super) struct Tls;
 
 /// Certificates of one chain, names of one hello.
 const MOST_CHAIN: usize = 10;
+/// The octets of a message's header.
+const MESSAGE: usize = 4;
 const MOST_ALPN: usize = 16;
 const MOST_VERSIONS: usize = 16;
 
@@ -23,10 +25,12 @@ impl Reader for Tls {
 
     fn read(&self, head: &Head<'_>, said: &mut u32, tell: &mut dyn FnMut(Fact)) -> Verdict {
         if !tls::starts_record(head.bytes) {
-            return Verdict::No;
+            return if *said > 0 { Verdict::Done } else { Verdict::No };
         }
         let taken = tls::handshake(head.bytes);
-        for (place, message) in (0u32..).zip(tls::messages(&taken.bytes)) {
+        // Messages said, and how many of them are not in these bytes any more.
+        let dropped = *said >> 8;
+        for (place, message) in (dropped..).zip(tls::messages(&taken.bytes)) {
             if place == 0 && !matches!(message.kind, tls::CLIENT_HELLO | tls::SERVER_HELLO) {
                 return Verdict::No;
             }
@@ -36,12 +40,17 @@ impl Reader for Tls {
             if !message.complete && !head.is_last {
                 break;
             }
-            if place < *said {
+            if place < *said & 0xff {
                 continue;
             }
-            *said = place.saturating_add(1);
+            *said = dropped << 8 | place.saturating_add(1);
             if !self.message(head, message, tell) {
                 return Verdict::Done;
+            }
+            // A hello that fills its records need not be held while a certificate is waited for.
+            if message.body.len().saturating_add(MESSAGE) == taken.bytes.len() && !taken.ended {
+                *said |= 1 << 8;
+                return Verdict::Took(taken.octets);
             }
         }
         if taken.ended { Verdict::Done } else { Verdict::More(taken.needed) }
