@@ -130,14 +130,21 @@ impl Streams {
                 let tag = self.tagger.tag(place, from, to);
                 if tcp.has(tcp::SYN) {
                     let Some(role) = role_of(tcp) else { return };
-                    self.syns.take(tag, place, second, ip, tcp, role, &mut tell);
+                    self.syns.take(place, second, ip, tcp, role, &mut tell);
                     self.table.open(tag, second, tcp.sequence.wrapping_add(1), role);
                 }
                 if !tcp.payload.is_empty() {
                     // A SYN stands before the first octet. RFC 9293 §3.4.
                     let syn = u32::from(tcp.has(tcp::SYN));
-                    let sequence = tcp.sequence.wrapping_add(syn);
-                    self.table.take(tag, second, from, to, sequence, tcp.payload, &mut tell);
+                    let piece = table::Piece {
+                        from,
+                        to,
+                        sequence: tcp.sequence.wrapping_add(syn),
+                        payload: tcp.payload,
+                        // What a capture's limit cut off does not come again.
+                        is_last: ip.cut || tcp.has(tcp::FIN),
+                    };
+                    self.table.take(tag, second, piece, &mut tell);
                 }
             }
             Transport::Udp(udp) => {

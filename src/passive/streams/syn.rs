@@ -15,7 +15,6 @@
 
 use std::fmt::Write;
 
-use super::Tag;
 use crate::observe::{Fact, Role, TcpSyn};
 use crate::wire::tcp::{self, TcpSegment};
 use crate::wire::{Cursor, Ip};
@@ -39,10 +38,8 @@ impl Default for Syns {
 }
 
 impl Syns {
-    #[expect(clippy::too_many_arguments, reason = "a segment, where it was met, and whose it is")]
     pub(super) fn take(
         &mut self,
-        tag: Tag,
         place: u64,
         second: u32,
         ip: &Ip<'_>,
@@ -50,7 +47,6 @@ impl Syns {
         role: Role,
         tell: &mut dyn FnMut(Fact),
     ) {
-        let _ = tag;
         let port = if role == Role::Server { segment.source } else { 0 };
         if self.was_told(self.key(place, ip, segment, port), second) {
             return;

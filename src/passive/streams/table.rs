@@ -26,6 +26,18 @@ const MOST_WAITING: usize = 8;
 /// Seconds. Longer than a retransmission takes, shorter than anybody waits for a banner.
 const IDLE: u32 = 60;
 
+/// What a segment carries, and of which direction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub from: End,
+    pub to: End,
+    /// Of the first octet.
+    pub sequence: u32,
+    pub payload: &'a [u8],
+    /// Nothing will follow it.
+    pub is_last: bool,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     /// Zero is nobody's.
@@ -184,17 +196,14 @@ impl Table {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a segment and where it belongs")]
     pub(super) fn take(
         &mut self,
         tag: Tag,
         second: u32,
-        from: End,
-        to: End,
-        sequence: u32,
-        payload: &[u8],
+        piece: Piece<'_>,
         tell: &mut dyn FnMut(Fact),
     ) {
+        let Piece { from, to, sequence, payload, is_last } = piece;
         let place = self.place(tag, second);
         let Some(slot) = self.slots.get(place).copied() else { return };
         let (base, role) = match slot.kind() {
@@ -207,7 +216,7 @@ impl Table {
             Kind::Done => (sequence, None),
             Kind::Client => (slot.value, Some(Role::Client)),
             Kind::Server => (slot.value, Some(Role::Server)),
-            Kind::Open => return self.more(place, slot.value, second, sequence, payload, tell),
+            Kind::Open => return self.more(place, slot.value, second, piece, tell),
         };
         let ahead = sequence.wrapping_sub(base).cast_signed();
         if ahead < 0 {
@@ -229,8 +238,10 @@ impl Table {
         if ahead == 0 {
             // Most heads are one segment: read where it lies.
             let bytes = payload.get(..MOST_HEAD).unwrap_or(payload);
-            let ran = progress
-                .run(Head { bytes, from, to, role, is_last: bytes.len() >= MOST_HEAD }, tell);
+            let ran = progress.run(
+                Head { bytes, from, to, role, is_last: is_last || bytes.len() >= MOST_HEAD },
+                tell,
+            );
             let Ran::Passed(passed) = ran else { return self.done(place, second) };
             head.base = base.wrapping_add(u32::try_from(passed).unwrap_or(u32::MAX));
             head.bytes = bytes.get(passed..).unwrap_or_default().to_vec();
@@ -254,8 +265,7 @@ impl Table {
         place: usize,
         value: u32,
         second: u32,
-        sequence: u32,
-        payload: &[u8],
+        piece: Piece<'_>,
         tell: &mut dyn FnMut(Fact),
     ) {
         if let Some(slot) = self.slots.get_mut(place) {
@@ -267,8 +277,8 @@ impl Table {
         head.touched = second;
         head.fresh = true;
         let before = head.octets();
-        let is_new = head.put(sequence, payload);
-        let is_full = head.is_full();
+        let is_new = head.put(piece.sequence, piece.payload);
+        let is_full = head.is_full() || (is_new && piece.is_last);
         let ran = if is_new { head.run(is_full, tell) } else { Ran::Passed(0) };
         let after = head.octets();
         self.octets = self.octets.saturating_sub(before).saturating_add(after);

@@ -83,7 +83,8 @@ fn a_hello_is_read_in_any_order_once() {
             wire.send(port, tcp::ACK, first.wrapping_add(offset), part);
         }
         assert_eq!(wire.hellos(), 1, "{order:?}");
-        assert_eq!(wire.streams.table.held(), (0, 0));
+        // A certificate may follow; the hello itself is not held.
+        assert_eq!(wire.streams.table.held(), (1, 0));
     }
 }
 
@@ -120,10 +121,6 @@ fn floods_are_bounded() {
     wire.send(30_000, tcp::SYN, 0, b"");
     wire.send(30_000, tcp::ACK, 1, &hello);
     assert_eq!(wire.hellos(), 1);
-    assert_eq!(
-        wire.streams.tagger.tag(0, (SERVER.parse().unwrap(), 1), (CLIENT.parse().unwrap(), 2)),
-        wire.streams.tagger.tag(0, (SERVER.parse().unwrap(), 1), (CLIENT.parse().unwrap(), 2))
-    );
 }
 
 #[test]
