@@ -31,6 +31,9 @@ const METHODS: &[&[u8]] = &[
     b"LOCK ",
 ];
 
+/// Bodies that are waited for. A guess: what stands before a second request of the same head.
+const MOST_BODY: usize = 1 << 20;
+
 impl Reader for Http {
     fn name(&self) -> &'static str {
         "http"
@@ -61,7 +64,10 @@ impl Reader for Http {
 /// How far to go on behind a head: over the body, if it says how long it is.
 fn behind(text: &TextHead<'_>) -> Verdict {
     match text.length {
-        Some(length) if text.header(b"transfer-encoding").is_none() => {
+        Some(length)
+            if text.header(b"transfer-encoding").is_none()
+                && text.content_length() <= MOST_BODY =>
+        {
             Verdict::Took(length.saturating_add(text.content_length()))
         }
         _ => Verdict::Done,
