@@ -41,6 +41,13 @@ pub struct Handshake {
     pub octets: usize,
 }
 
+impl Handshake {
+    /// The bytes end where a record ends.
+    pub const fn is_whole(&self) -> bool {
+        !self.ended && self.needed == self.octets.saturating_add(RECORD)
+    }
+}
+
 /// Takes the handshake records from the front; of the last one what is there.
 pub fn handshake(bytes: &[u8]) -> Handshake {
     let mut handshake = Handshake { needed: RECORD, ..Handshake::default() };

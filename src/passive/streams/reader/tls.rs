@@ -48,7 +48,7 @@ impl Reader for Tls {
                 return Verdict::Done;
             }
             // A hello that fills its records need not be held while a certificate is waited for.
-            if message.body.len().saturating_add(MESSAGE) == taken.bytes.len() && !taken.ended {
+            if message.body.len().saturating_add(MESSAGE) == taken.bytes.len() && taken.is_whole() {
                 *said |= 1 << 8;
                 return Verdict::Took(taken.octets);
             }
