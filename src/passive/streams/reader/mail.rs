@@ -31,9 +31,8 @@ impl Reader for Mail {
         let is_greeting =
             [&b"220"[..], b"* OK", b"* PREAUTH", b"+OK"].map(|word| starts(head.bytes, word));
         let may_be_command = || {
-            head.bytes.iter().take(16).all(|octet| {
-                octet.is_ascii_graphic() || *octet == b' ' || *octet == b'\r' || *octet == b'\n'
-            })
+            let start = head.bytes.iter().take(16).take_while(|octet| **octet != b'\n');
+            start.into_iter().all(|octet| octet.is_ascii_graphic() || matches!(octet, b' ' | b'\r'))
         };
         let is_none = is_greeting.iter().all(|fits| *fits == Some(false));
         if is_none && (!may_be_command() || !is_mail_port(head)) {
