@@ -222,6 +222,11 @@ impl Progress {
             }
             match reader.read(head, &mut self.said, tell) {
                 Verdict::No => self.open &= !bit,
+                // Who said something is certain, and nobody else may take its notes for its own.
+                Verdict::More(more) if self.said != 0 => {
+                    self.open = bit;
+                    return Verdict::More(more);
+                }
                 Verdict::More(more) => needed = needed.min(more),
                 Verdict::Took(took) => {
                     self.open = bit;
