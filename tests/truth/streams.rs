@@ -40,9 +40,6 @@ const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     ("ndpi__ja3_lots_of_cipher_suites_2_anon.pcap", "tls_certificates", "", "open"),
     ("ndpi__ja3_lots_of_cipher_suites_2_anon.pcap", "tcp_syn", "", "open"),
     ("ndpi__ja3_lots_of_cipher_suites_2_anon.pcap", "tcp_listeners", "", "open"),
-    ("ndpi__zoom.pcapng", "tls_certificates", "", "open"),
-    ("suricata-verify__base64-decode-5885.pcap", "tls_certificates", "", "open"),
-    ("zeek__imap-starttls.pcap", "tls_certificates", "", "open"),
     ("zeek__fuzz-72.pcap", "tcp_syn", "166.161.16.230", "open"),
     ("zeek__smb3_multichannel.pcap", "ntlm_clients", "NULL", "open"),
 ];
