@@ -1,11 +1,9 @@
 //! What heads of streams say, against tshark and p0f.
 
-use std::collections::BTreeMap;
-
 use jiebei::observe::{Fact, Foreign, Role, Source};
 use serde_json::Value;
 
-use super::{Truth, address, captures, facts, listen, number, text, texts};
+use super::{address, number, text, texts};
 
 type Facts<'a> = [(Source, &'a Fact)];
 type Is = fn(&Value, &Value, &Facts<'_>) -> bool;
@@ -28,7 +26,7 @@ pub const KEYS: &[(&str, Is)] = &[
 
 /// What the truth states and nobody can know from the bytes that we read, or where tshark is wrong: capture, key, a part of
 /// the entry, why.
-const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
+pub const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     // Compressed in IPComp, which nobody unpacks here.
     ("libpcap__AH-IPcomp-IPv4.pcap", "http_hosts", "", "compressed"),
     ("libpcap__AH-IPcomp-IPv4.pcap", "http_user_agents", "", "compressed"),
@@ -283,72 +281,4 @@ fn family(entry: &Value) -> Option<&'static str> {
     [("Windows", "windows"), ("Linux", "linux")]
         .into_iter()
         .find_map(|(word, family)| named.contains(word).then_some(family))
-}
-
-#[derive(Default)]
-struct Row {
-    stated: usize,
-    found: usize,
-    excepted: usize,
-    malformed: usize,
-}
-
-#[test]
-fn heads_of_streams_say_what_tshark_reads() {
-    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-    let mut missing = Vec::new();
-    for capture in captures() {
-        let file = capture.file_name().unwrap().display().to_string();
-        let Truth(truth) = Truth::of(&capture);
-        let (log, _) = listen(&capture);
-        let facts = facts(&log);
-        let about = &truth["capture"];
-        let is_malformed = number(about, "malformed_frames") != Some(0)
-            || about["file_ends_early_or_damaged"].as_bool() == Some(true);
-        for (key, is) in KEYS {
-            let row = rows.entry(key).or_default();
-            for entry in truth[*key].as_array().into_iter().flatten() {
-                if *key == "p0f" && (syn_role(entry, "mod").is_none() || family(entry).is_none()) {
-                    continue;
-                }
-                row.stated += 1;
-                if is(entry, &truth, &facts) {
-                    row.found += 1;
-                    continue;
-                }
-                let written = entry.to_string();
-                let is_excepted = EXCEPTIONS.iter().any(|(in_file, of, part, _)| {
-                    *in_file == file && of == key && written.contains(part)
-                });
-                if is_excepted {
-                    row.excepted += 1;
-                } else if is_malformed {
-                    row.malformed += 1;
-                }
-                if std::env::var_os("JIEBEI_TRUTH").is_some() {
-                    for (_, fact) in facts.iter().filter(|(_, fact)| {
-                        matches!(fact, Fact::TlsCertificates(seen) if *key == "tls_certificates"
-                            && Some(seen.ip) == address(entry, "ip"))
-                    }) {
-                        println!("  but {}", serde_json::to_string(fact).unwrap());
-                    }
-                    println!(
-                        "{file}{} {key}: {written}",
-                        if is_malformed { " (malformed)" } else { "" }
-                    );
-                }
-                if !is_malformed && !is_excepted && *key != "p0f" {
-                    missing.push(format!("{file}: {key}: {written}"));
-                }
-            }
-        }
-    }
-    println!("{:18} stated  found  excepted  missed in malformed captures", "key");
-    for (key, row) in rows {
-        println!(
-            "{key:18} {:6} {:6} {:9} {:6}",
-            row.stated, row.found, row.excepted, row.malformed
-        );
-    }
-    assert!(missing.is_empty(), "{} missing:\n{}", missing.len(), missing.join("\n"));
 }
