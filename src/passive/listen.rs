@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::dissect::{Reading, dissect_with_streams};
+use super::fragments::Fragments;
 use super::heard;
 use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
@@ -47,6 +48,7 @@ pub struct Listener {
     limits: Limits,
     changes: Changes,
     streams: Streams,
+    fragments: Fragments,
     spoken: Limit<u64>,
     octets: usize,
 }
@@ -98,6 +100,7 @@ impl Listener {
             limits,
             changes,
             streams,
+            fragments,
             spoken,
             octets,
         } = self;
@@ -162,18 +165,32 @@ impl Listener {
         // Most frames say nothing new of a stream, and a vector of nothing costs nothing.
         let mut said: Vec<(Mac, Fact)> = Vec::new();
         let second = u32::try_from(at.as_second()).unwrap_or(0);
+        let mut whole = None;
         let reading = dissect_with_streams(
             link_type,
             frame,
             &mut out,
             &mut |seen| crossing = Some(seen),
             &mut |segment| {
+                if segment.ip.fragment.is_some() {
+                    whole = fragments.take(vantage, second, segment);
+                }
                 streams
                     .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
             },
         );
-        for (mac, fact) in said {
+        for (mac, mut fact) in said {
+            // Streams know no MACs: who answers names is told with the MAC of the segment that ended the answer.
+            if let Fact::NameServer(server) = &mut fact {
+                server.mac = mac;
+            }
             let is_admitted = match &fact {
+                fact @ (Fact::NameServer(_)
+                | Fact::NameClient(_)
+                | Fact::NameQuery(_)
+                | Fact::NameRecord(_)) => {
+                    heard::of(fact).is_none_or(|ip| names.admit(vantage, mac, ip, fact))
+                }
                 Fact::Encapsulated { .. } => {
                     let key = (vantage, Source::Passive, fact.clone());
                     encapsulated.contains(&key)
@@ -203,6 +220,11 @@ impl Listener {
                 let count = heard.skipped.entry(link_type).or_default();
                 *count = count.saturating_add(1);
             }
+        }
+        // Put together from fragments it is read once more, and is no fragment now. The frame is that of the last piece.
+        if let Some((link_type, packet)) = whole {
+            self.heard.frames = self.heard.frames.saturating_sub(1);
+            self.take(log, vantage, at, number, link_type, &packet);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The listener: frames into observations. It cannot send.
 
 pub mod dissect;
+mod fragments;
 mod heard;
 mod limits_l2;
 mod listen;

@@ -28,6 +28,7 @@ impl Protocol {
     pub const DESTINATION_OPTIONS: Protocol = Protocol(60);
     pub const EIGRP: Protocol = Protocol(88);
     pub const OSPF: Protocol = Protocol(89);
+    pub const ETHERNET: Protocol = Protocol(143);
     pub const PIM: Protocol = Protocol(103);
     pub const VRRP: Protocol = Protocol(112);
 }

@@ -96,8 +96,9 @@ pub fn is_openvpn_stream(payload: &[u8], over: Over) -> bool {
     }
 }
 
-/// The version octet of an IKE header.
-pub fn ike(payload: &[u8]) -> Option<u8> {
+/// The version octet of an IKE header. Between the protocol's own ports the exchange may be one that nobody knows, and no initiator
+/// be spoken for.
+pub fn ike(payload: &[u8], over: Over) -> Option<u8> {
     let mut cursor = Cursor::new("ike", payload);
     let initiator = cursor.array::<8>().ok()?;
     cursor.skip(8).ok()?;
@@ -105,18 +106,20 @@ pub fn ike(payload: &[u8]) -> Option<u8> {
     cursor.skip(4).ok()?;
     let length = cursor.u32().ok()?;
     let fits = match version >> 4 {
+        1 | 2 if over == Over::ItsPort => true,
         1 => matches!(exchange, 1..=6 | 32..=34) && flags & 0xf8 == 0,
         2 => matches!(exchange, 34..=44) && flags & 0xc7 == 0,
         _ => false,
     };
     // An IKE message is far below a mebibyte; without a spoken-for initiator there is none.
-    (fits && initiator != [0; 8] && (28..1 << 20).contains(&length)).then_some(version)
+    (fits && (initiator != [0; 8] || over == Over::ItsPort) && (28..1 << 20).contains(&length))
+        .then_some(version)
 }
 
 /// On the port of NAT traversal: four zeros and IKE, or the index of a security association.
 pub fn ike_or_esp(payload: &[u8]) -> Option<IkeOrEsp> {
     match payload {
-        [0, 0, 0, 0, rest @ ..] => ike(rest).map(IkeOrEsp::Ike),
+        [0, 0, 0, 0, rest @ ..] => ike(rest, Over::AnyPort).map(IkeOrEsp::Ike),
         _ => esp(payload).map(IkeOrEsp::Esp),
     }
 }

@@ -58,7 +58,8 @@ impl Rip {
                 continue;
             }
             let length = match self.version {
-                1 => class_length(address),
+                // Multicast and reserved addresses are no networks.
+                1 => (address.octets().first() < Some(&224)).then(|| undivided_length(address)),
                 _ => mask_length(mask),
             };
             if let Some(length) = length {
@@ -106,18 +107,20 @@ fn read_header<'a>(what: &'static str, bytes: &'a [u8]) -> Result<(Rip, Cursor<'
     Ok((Rip { version, is_response: command == 2, routes: Vec::new() }, cursor))
 }
 
-/// Version 1 has no masks: the class of the address says the length, if no bits stand behind it.
-fn class_length(address: Ipv4Addr) -> Option<u8> {
+/// Version 1 has no masks: the class of the address says the length. With bits behind it the address is a part of a network
+/// that only its own routers know the mask of; then the octets that are not zero are told.
+fn undivided_length(address: Ipv4Addr) -> u8 {
     let [first, ..] = address.octets();
     let length = match first {
         0 => 0,
         1..=127 => 8,
         128..=191 => 16,
-        192..=223 => 24,
-        _ => return None,
+        _ => 24,
     };
-    let prefix = Prefix::of(address.into(), length);
-    (prefix.first() == address).then_some(length)
+    [length, 8, 16, 24]
+        .into_iter()
+        .find(|try_| *try_ >= length && Prefix::of(address.into(), *try_).first() == address)
+        .unwrap_or(32)
 }
 
 #[cfg(test)]

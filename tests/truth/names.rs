@@ -166,9 +166,11 @@ fn nbns(entry: &Value, _: &Value, found: &Found<'_>) -> bool {
     texts(entry, "names").iter().all(|name| {
         any(found, |fact| {
             let Fact::NetbiosName(told) = fact else { return false };
+            // Who answers whoever asks for everybody's state is told with the names that it has.
+            let is_any = name.starts_with("*<00>") && told.said == "status";
             Some(told.ip) == address(entry, "src")
                 && words.contains(&told.said.as_str())
-                && *name == format!("{}<{:02x}>", told.name.raw(), told.suffix)
+                && (is_any || *name == format!("{}<{:02x}>", told.name.raw(), told.suffix))
                 && set(&told.addresses).is_superset(&texts(entry, "addresses"))
         })
     })

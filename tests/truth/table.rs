@@ -98,9 +98,10 @@ const CLOSELY: &[(&str, Check)] = &[
         // Some only say that they have nothing else, or repeat what they were asked.
         text(entry, "ip").is_none()
             || entry["names"].as_array().is_none_or(Vec::is_empty)
-            || any(facts, |fact| {
-                matches!(fact, Fact::NameRecord(record) if Some(record.ip.to_string().as_str()) == text(entry, "ip"))
-            })
+            || any(
+                facts,
+                |fact| matches!(fact, Fact::NameRecord(record) if Some(record.ip.to_string().as_str()) == text(entry, "ip")),
+            )
     }),
 ];
 
@@ -151,8 +152,7 @@ fn everything_that_a_truth_file_states_is_found() {
     let unread: Vec<_> = STATED.iter().filter(|key| !checks.contains_key(**key)).collect();
     assert!(unread.is_empty(), "nothing compares {unread:?}");
     let known: BTreeSet<&str> = STATED.iter().chain(BESIDE).copied().collect();
-    let mut table: BTreeMap<&str, Row> =
-        STATED.iter().map(|key| (*key, Row::default())).collect();
+    let mut table: BTreeMap<&str, Row> = STATED.iter().map(|key| (*key, Row::default())).collect();
     let (mut missing, mut files) = (Vec::new(), 0);
     for capture in captures() {
         files += 1;

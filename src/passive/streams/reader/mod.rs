@@ -6,6 +6,7 @@
 
 mod databases;
 mod dcerpc;
+mod dns;
 mod http;
 mod industrial;
 mod ldap;
@@ -42,6 +43,7 @@ pub const ALL: &[&dyn Reader] = &[
     &databases::Databases,
     &vnc::Vnc,
     &pptp::Pptp,
+    &dns::Dns,
     &dcerpc::Dcerpc,
     &ldap::Ldap,
     &telnet::Telnet,
