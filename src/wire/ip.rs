@@ -87,6 +87,24 @@ impl<'a> Ip<'a> {
         }
     }
 
+    /// The source in a header that cannot be read to its end.
+    pub fn source_of(bytes: &[u8]) -> Option<IpAddr> {
+        let mut cursor = Cursor::new("ip", bytes);
+        match bytes.first().map(|first| (first >> 4, first & 0x0f)) {
+            Some((4, 5..)) => {
+                cursor.skip(12).ok()?;
+                let source = cursor.ipv4().ok()?;
+                cursor.skip(4).ok()?;
+                Some(source.into())
+            }
+            Some((6, _)) => {
+                cursor.skip(8).ok()?;
+                Some(cursor.ipv6().ok()?.into())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the payload starts with the upper layer's header.
     pub const fn has_upper_layer(&self) -> bool {
         !matches!(self.fragment, Some(Fragment { offset: 1.., .. }))

@@ -96,8 +96,8 @@ pub fn is_openvpn_stream(payload: &[u8], over: Over) -> bool {
     }
 }
 
-/// The version octet of an IKE header. Between the protocol's own ports the exchange may be one that nobody knows, and no initiator
-/// be spoken for.
+/// The version octet of an IKE header. On the protocol's own port the exchange may be one that nobody knows, and no initiator be spoken
+/// for.
 pub fn ike(payload: &[u8], over: Over) -> Option<u8> {
     let mut cursor = Cursor::new("ike", payload);
     let initiator = cursor.array::<8>().ok()?;

@@ -94,7 +94,8 @@ pub enum Sender {
 #[inline]
 pub fn is_initial(datagram: &[u8]) -> bool {
     let Some(&[first, a, b, c, d]) = datagram.first_chunk::<5>() else { return false };
-    first & 0xc0 == 0xc0 && is_initial_type(first, u32::from_be_bytes([a, b, c, d]))
+    // The bit behind the form may be zero (RFC 9287); the version is mark enough.
+    first & 0x80 != 0 && is_initial_type(first, u32::from_be_bytes([a, b, c, d]))
 }
 
 const fn is_initial_type(first: u8, version: u32) -> bool {
@@ -137,7 +138,7 @@ fn packet<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Initial<'a>>, WireError>
     let start = cursor.rest();
     let first = cursor.u8()?;
     let version = cursor.u32()?;
-    if first & 0xc0 != 0xc0 || salt(version).is_none() {
+    if first & 0x80 == 0 || salt(version).is_none() {
         return Err(cursor.wrong("no long header of a known version"));
     }
     let mut ids = [&[][..]; 2];

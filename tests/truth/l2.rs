@@ -117,8 +117,11 @@ fn stp(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
                 && agrees(entry, "version", tree.version)
                 && mac(entry, "root") == Some(tree.root.mac)
                 && agrees(entry, "root_prio", tree.root.priority)
-                && mac(entry, "bridge") == Some(tree.bridge.mac)
-                && agrees(entry, "bridge_prio", tree.bridge.priority)
+                // In MSTP tshark's field is the regional root.
+                && [Some(tree.bridge), tree.regional_root].into_iter().flatten().any(|bridge| {
+                    mac(entry, "bridge") == Some(bridge.mac)
+                        && agrees(entry, "bridge_prio", bridge.priority)
+                })
                 && agrees(entry, "port", tree.port))
     })
 }
@@ -291,6 +294,12 @@ fn lldp(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
 
 fn multicast(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
     let (source, stated) = (ip(entry, "src"), ip(entry, "group"));
+    // Traces name no group.
+    if matches!(text(entry, "type"), Some("igmp0x1e" | "igmp0x1f"))
+        && stated.is_some_and(|group| group.is_unspecified())
+    {
+        return true;
+    }
     facts.iter().any(|(_, fact)| match fact {
         Fact::Querier { ip, .. } => {
             Some(*ip) == source && stated.is_none_or(|group| group.is_unspecified())

@@ -63,7 +63,8 @@ fn is_tls_client(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
                 && Some(client.transport.as_str()) == text(entry, "transport")
                 && client.server_name.as_ref().map(Foreign::raw) == text(entry, "sni")
                 && client.alpn.iter().map(|alpn| alpn.raw().to_owned()).collect::<std::collections::BTreeSet<_>>() == texts(entry, "alpn")
-                && Some(client.ja4.as_str()) == text(entry, "ja4"))
+                // It is left out where published tools differ.
+                && text(entry, "ja4").is_none_or(|ja4| client.ja4 == ja4))
     })
 }
 
@@ -263,8 +264,9 @@ fn is_system(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
     let ip = address(entry, "ip");
     let Some(role) = syn_role(entry, "mod") else {
         // Cut by p0f, and with what cannot be printed taken out.
-        let software = text(entry, "raw_sig").unwrap().splitn(4, ':').last().unwrap_or_default();
+        let software = text(entry, "raw_sig").unwrap().rsplit(':').next().unwrap_or_default();
         return software.is_empty()
+            || software.contains(['[', '='])
             || any(facts, |fact| match fact {
                 Fact::UserAgent(agent) => {
                     Some(agent.client) == ip && agent.user_agent.raw().starts_with(software)
@@ -283,7 +285,11 @@ fn is_system(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
     let family = family(entry).filter(|_| is_exact);
     any(facts, |fact| {
         let Fact::TcpSyn(syn) = fact else { return false };
-        let words: Vec<&str> = syn.signature.split(' ').next().unwrap().split(',').collect();
+        let options = syn.signature.split(' ').next().unwrap();
+        // Without options the signature begins with what is unusual.
+        let options =
+            if options.ends_with(['+', '-']) && !options.contains("eol") { "" } else { options };
+        let words: Vec<&str> = options.split(',').collect();
         let kinds: Vec<&str> = words
             .iter()
             .map(|word| word.split('=').next().unwrap())
@@ -294,7 +300,8 @@ fn is_system(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
             && syn.role == role
             && Some(syn.hop_limit) == hops
             && (mss == "*" || of_mss.unwrap_or("0") == mss)
-            && (kinds.join(",") == layout || quirks.split(',').any(|quirk| quirk == "bad"))
+            && (kinds.join(",") == layout.replace("eol+0", "eol")
+                || quirks.split(',').any(|quirk| quirk == "bad"))
             && (syn.dont_fragment.unwrap_or(false) == quirks.split(',').any(|quirk| quirk == "df"))
             && family.is_none_or(|family| syn.system.as_deref().is_none_or(|ours| ours == family))
     })

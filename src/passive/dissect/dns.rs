@@ -139,10 +139,12 @@ fn message_between(
     if !is_by_port && (is_of_other || ended.is_err()) {
         return Ok(());
     }
-    // By its form alone an answer is known if it repeats one question, tells something, and every record can be read.
+    // By its form alone an answer is known if it repeats one question with a name of several labels, or tells something, and
+    // every record can be read.
     if !is_by_port
         && message.is_response
-        && (questions.len() != 1 || records.is_empty() || !is_answer(bytes))
+        && !(matches!(&questions[..], [question] if question.name.contains('.') || !records.is_empty())
+            && is_answer(bytes))
     {
         return Ok(());
     }

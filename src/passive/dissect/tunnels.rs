@@ -69,8 +69,7 @@ fn datagram(
     let is_at = |port: u16| from == port || to == port;
     let of = |kind| Tunnel { over: Some(Carriage::Udp), ..of(kind, ip, packet) };
     if is_at(marks::IKE_PORT) {
-        let over = if from == to { Over::ItsPort } else { Over::AnyPort };
-        return marks::ike(payload, over)
+        return marks::ike(payload, Over::ItsPort)
             .map(|version| Tunnel { version: Some(version), ..of(TunnelKind::Ike) });
     }
     if is_at(marks::IKE_NAT_PORT) {

@@ -133,9 +133,12 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
     match ethertype {
         EtherType::IPV4 | EtherType::IPV6 => {
             if let Err(fault) = ip(payload, place, facts) {
-                // No address is told with this MAC, so it is told alone.
+                // No address is told with this MAC, so each is told alone.
                 if place.source != Mac::ZERO {
                     facts.put(Source::Traffic, Fact::Sender { mac: place.source });
+                }
+                if let Some(ip) = Ip::source_of(payload) {
+                    facts.put(Source::Traffic, Fact::SourceAddress { ip });
                 }
                 place.odd(facts, fault.what(), fault.why());
                 return Reading::Unreadable;

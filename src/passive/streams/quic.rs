@@ -137,7 +137,7 @@ impl Quic {
             conversation.tries = conversation.tries.saturating_add(1);
             let mut opened = conversation.add(sender, &initial);
             // After a Retry the client goes on to another id. RFC 9001 §5.2.
-            if !opened && sender == Sender::Client && initial.destination_id.len() >= FIRST_ID {
+            if !opened && sender == Sender::Client {
                 let mut anew = Conversation::new(&initial);
                 anew.tries = conversation.tries;
                 opened = anew.add(sender, &initial);
