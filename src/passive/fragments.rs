@@ -1,6 +1,6 @@
 //! Packets that came in fragments (RFC 791 §3.2, RFC 8200 §4.5), put together: what hides in the second fragment is read like the rest.
 //!
-//! **Bounds.** [`MOST`] packets at a time, each of [`MOST_OCTETS`] and [`MOST_PIECES`] at most; the oldest gives way. A packet whose pieces
+//! **Bounds.** [`MOST`] packets at a time, each of [`MOST_OCTETS`] at most, in pieces of eight octets at least; the oldest gives way. A packet whose pieces
 //! overlap without being the same is given up (RFC 5722). Pieces that the capture has cut are not taken. What is inside tunnels is not put
 //! together; the packets of the tunnels themselves are.
 
@@ -16,8 +16,6 @@ use crate::wire::LinkType;
 const MOST: usize = 128;
 /// What an IP packet may carry.
 const MOST_OCTETS: usize = 65_535;
-/// A packet of the greatest length in pieces for a link of 576 octets has 118.
-const MOST_PIECES: usize = 128;
 /// Seconds that a packet's fragments may be apart: as hosts wait (RFC 8200 §4.5).
 const PATIENCE: u32 = 60;
 
@@ -27,7 +25,9 @@ type Key = (VantageId, IpAddr, IpAddr, u8, u32);
 #[derive(Debug, Default)]
 struct Pieces {
     second: u32,
+    /// By their offsets, none over another.
     pieces: Vec<(usize, Vec<u8>)>,
+    octets: usize,
     /// Where the packet ends, once the last piece is there.
     end: Option<usize>,
     is_spoilt: bool,
@@ -42,18 +42,20 @@ pub(super) struct Fragments {
 impl Pieces {
     fn add(&mut self, offset: usize, more: bool, piece: &[u8]) {
         let end = offset.saturating_add(piece.len());
-        let overlaps =
-            |(at, known): &(usize, Vec<u8>)| *at < end && offset < at.saturating_add(known.len());
-        if self.pieces.iter().any(|(at, known)| *at == offset && known == piece) {
+        let place = self.pieces.partition_point(|(at, _)| *at < offset);
+        let (before, behind) = self.pieces.split_at_checked(place).unwrap_or_default();
+        if behind.first().is_some_and(|(at, known)| *at == offset && known == piece) {
             return;
         }
         // Only the last may have a length that is no multiple of eight.
         let is_odd = more && !piece.len().is_multiple_of(8);
+        let overlaps =
+            before.last().is_some_and(|(at, known)| offset < at.saturating_add(known.len()))
+                || behind.first().is_some_and(|(at, _)| *at < end);
         if end > MOST_OCTETS
             || piece.is_empty()
             || is_odd
-            || self.pieces.len() >= MOST_PIECES
-            || self.pieces.iter().any(overlaps)
+            || overlaps
             || (!more && self.end.is_some_and(|known| known != end))
         {
             self.is_spoilt = true;
@@ -63,21 +65,17 @@ impl Pieces {
         if !more {
             self.end = Some(end);
         }
-        self.pieces.push((offset, piece.to_vec()));
+        self.octets = self.octets.saturating_add(piece.len());
+        self.pieces.insert(place, (offset, piece.to_vec()));
     }
 
-    /// The whole, if every piece is there.
-    fn whole(&mut self) -> Option<Vec<u8>> {
-        let end = self.end?;
-        self.pieces.sort_unstable_by_key(|(offset, _)| *offset);
-        let mut whole = Vec::new();
-        for (offset, piece) in &self.pieces {
-            if *offset != whole.len() {
-                return None;
-            }
-            whole.extend_from_slice(piece);
-        }
-        (whole.len() == end).then_some(whole)
+    /// The whole, if every piece is there: they do not overlap, so they are all there when they are long enough together.
+    fn whole(&self) -> Option<Vec<u8>> {
+        let end = self.end.filter(|end| *end == self.octets)?;
+        let whole: Vec<u8> = self.pieces.iter().flat_map(|(_, piece)| piece).copied().collect();
+        let is_to_the_end =
+            self.pieces.last().is_some_and(|(at, piece)| at.saturating_add(piece.len()) == end);
+        is_to_the_end.then_some(whole)
     }
 }
 

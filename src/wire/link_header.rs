@@ -462,6 +462,17 @@ fn pktap(frame: &[u8]) -> Option<Result<LinkHeader<'_>, WireError>> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_other_makers_put_before_their_links() {
+        let frame = [&[2; 12][..], &[8, 0]].concat();
+        let juniper = [&b"MGC\x80\0\x04"[..], &[1; 4], &frame].concat();
+        let read = super::read(LinkType::JUNIPER_ETHERNET, &juniper).unwrap().unwrap();
+        assert_eq!((read.behind, read.payload), (Behind::Ethernet, &frame[..]));
+        assert!(super::read(LinkType::JUNIPER_ETHERNET, b"MGC\x02").unwrap().is_err());
+        check(LinkType::IPNET, &[0; 24], EtherType::IPV4);
+        check(LinkType::IPOIB, &[&[0; 40][..], &[8, 0, 0, 0]].concat(), EtherType::IPV4);
+    }
+
     #[track_caller]
     fn check(link_type: LinkType, header: &[u8], carried: EtherType) -> Option<Mac> {
         let bytes = [header, &[0x45, 0]].concat();

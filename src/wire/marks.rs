@@ -292,7 +292,11 @@ mod tests {
         let mut header = vec![1; 8];
         header.extend([0; 8]);
         header.extend([33, 0x20, 34, 8, 0, 0, 0, 0, 0, 0, 0, 28]);
-        assert_eq!(ike(&header), Some(0x20));
+        assert_eq!(ike(&header, Over::AnyPort), Some(0x20));
+        // With no initiator it is believed on the port alone.
+        let unasked = [&[0; 8], &header[8..]].concat();
+        assert_eq!(ike(&unasked, Over::AnyPort), None);
+        assert_eq!(ike(&unasked, Over::ItsPort), Some(0x20));
         assert_eq!(ike_or_esp(&[&[0; 4], &header[..]].concat()), Some(IkeOrEsp::Ike(0x20)));
         assert_eq!(ike_or_esp(&[0x55; 40]), Some(IkeOrEsp::Esp(0x5555_5555)));
         assert_eq!(ike_or_esp(&[0xff]), None);
@@ -316,7 +320,7 @@ mod tests {
         #[test]
         fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (is_wireguard(&octets), is_openvpn(&octets, Over::ItsPort), is_openvpn_stream(&octets, Over::AnyPort));
-            let _ = (ike(&octets), ike_or_esp(&octets), l2tp(&octets), pptp(&octets), gre(&octets));
+            let _ = (ike(&octets, Over::ItsPort), ike_or_esp(&octets), l2tp(&octets), pptp(&octets), gre(&octets));
             let _ = authentication(&octets);
         }
     }

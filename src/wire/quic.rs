@@ -271,7 +271,8 @@ fn frame<'a>(cursor: &mut Cursor<'a>) -> Result<Option<(u64, &'a [u8])>, WireErr
             }
             Ok(None)
         }
-        6 => {
+        // In Google's versions the handshake has the number that streams have elsewhere, and here there are none.
+        6 | 8 => {
             let offset = varint(cursor)?;
             let octets = length(cursor)?;
             Ok(Some((offset, cursor.take(octets)?)))

@@ -165,10 +165,12 @@ mod tests {
             vec![2, 1, 0, 0],
             entry(2, [192, 168, 7, 0], [0; 4], 1),
             entry(2, [192, 168, 7, 9], [0; 4], 1),
+            entry(2, [10, 70, 178, 0], [0; 4], 1),
         ]
         .concat();
         let (rip, _) = Rip::read(&bytes).unwrap();
-        assert_eq!(rip.routes, ["192.168.7.0/24".parse().unwrap()]);
+        let expected = ["192.168.7.0/24", "192.168.7.9/32", "10.70.178.0/24"];
+        assert_eq!(rip.routes, expected.map(|prefix| prefix.parse().unwrap()));
         let route = [&[0xfd; 1][..], &[0; 15], &[0, 0, 48, 1]].concat();
         let next_hop = [&[0xfe; 16][..], &[0, 0, 0, 255]].concat();
         let bytes = [&[2, 1, 0, 0][..], &next_hop, &route].concat();

@@ -353,6 +353,27 @@ mod tests {
     }
 
     #[test]
+    fn shims_say_what_is_behind_them() {
+        let packet = [0x45, 0];
+        let open = [&[0x20, 0, 0, 0, 0, 1][..], &[7; 8], &[8, 0], &packet].concat();
+        assert_eq!(macsec(&open), Ok(Some((EtherType::IPV4, &packet[..]))));
+        let sealed = [&[0x2c, 0, 0, 0, 0, 1][..], &[7; 10]].concat();
+        assert_eq!(macsec(&sealed), Ok(None));
+        let short = [&[0, 1, 0, 0x10][..], &[0; 8], &[8, 0], &packet].concat();
+        assert_eq!(arista(&short), Ok((EtherType::IPV4, &packet[..])));
+        let chain = [&[0, 6, 1, 1, 0, 0, 7, 0xff][..], &[0; 16], &packet].concat();
+        assert_eq!(service_header(&chain), Ok(Some((Inner::Ip, &packet[..]))));
+        let inside = vxlan_gpe(&[0x0c, 0, 0, 1, 0, 0, 9, 0, 0x45, 0]).unwrap();
+        assert_eq!((inside.identifier, inside.carried), (Some(9), Inner::Ip));
+        for length in 0..short.len() - 2 {
+            assert!(arista(&short[..length]).is_err(), "{length}");
+        }
+        for length in 0..chain.len() - 2 {
+            assert!(service_header(&chain[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
     fn headers_are_passed() {
         check(gre, &[0, 0, 8, 0], Inner::Ip);
         check(gre, &[0xb0, 0, 0x65, 0x58, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Inner::Ethernet);

@@ -263,17 +263,20 @@ fn is_system(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
     let raw: Vec<&str> = text(entry, "raw_sig").unwrap().splitn(8, ':').collect();
     let ip = address(entry, "ip");
     let Some(role) = syn_role(entry, "mod") else {
-        // Cut by p0f, and with what cannot be printed taken out.
-        let software = text(entry, "raw_sig").unwrap().rsplit(':').next().unwrap_or_default();
-        return software.is_empty()
-            || software.contains(['[', '='])
+        // Cut by p0f, and behind much else; what holds no word of a program says nothing.
+        let raw = text(entry, "raw_sig").unwrap();
+        let is_in = |said: &str| {
+            let beginning: String = said.chars().take(24).collect();
+            raw.contains(&format!(":{beginning}"))
+        };
+        return raw.ends_with(':')
+            || !raw.contains(']') && raw.matches(':').count() < 3
+            || raw.contains("=[") && !raw.contains(']')
             || any(facts, |fact| match fact {
-                Fact::UserAgent(agent) => {
-                    Some(agent.client) == ip && agent.user_agent.raw().starts_with(software)
-                }
+                Fact::UserAgent(agent) => Some(agent.client) == ip && is_in(agent.user_agent.raw()),
                 Fact::Spoken(spoken) => {
                     Some(spoken.ip) == ip
-                        && spoken.says.as_ref().is_some_and(|says| says.raw().starts_with(software))
+                        && spoken.says.as_ref().is_some_and(|says| is_in(says.raw()))
                 }
                 _ => false,
             });

@@ -14,6 +14,7 @@ mod lines;
 mod mail;
 mod media;
 mod mqtt;
+mod openvpn;
 mod pptp;
 mod rdp;
 mod smb;
@@ -44,6 +45,7 @@ pub const ALL: &[&dyn Reader] = &[
     &vnc::Vnc,
     &pptp::Pptp,
     &dns::Dns,
+    &openvpn::OpenVpn,
     &dcerpc::Dcerpc,
     &ldap::Ldap,
     &telnet::Telnet,

@@ -15,7 +15,7 @@ pub(super) struct Tls;
 const MOST_CHAIN: usize = 10;
 /// The octets of a message's header.
 const MESSAGE: usize = 4;
-const MOST_ALPN: usize = 16;
+const MOST_ALPN: usize = 32;
 const MOST_VERSIONS: usize = 16;
 
 impl Reader for Tls {
