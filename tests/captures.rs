@@ -23,6 +23,8 @@ use serde_json::Value;
 mod truth_l2;
 #[path = "truth/names.rs"]
 mod truth_names;
+#[path = "truth/streams.rs"]
+mod truth_streams;
 
 fn folder() -> PathBuf {
     match std::env::var_os("JIEBEI_PCAPS") {

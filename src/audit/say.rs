@@ -307,6 +307,92 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                 text("asked", asked.asked),
             ],
         ),
+        Fact::TcpServer { ip, port } => {
+            say("audit-seen-tcp-server", &[text("ip", ip), text("port", port)])
+        }
+        Fact::TcpSyn(syn) => say(
+            "audit-seen-tcp-syn",
+            &[
+                text("ip", syn.ip),
+                ("signature", shown(&syn.signature)),
+                ("system", shown(syn.system.as_deref().unwrap_or("-"))),
+            ],
+        ),
+        Fact::TlsClient(client) => say(
+            "audit-seen-tls-client",
+            &[
+                text("ip", client.client),
+                text("server", client.server),
+                text("port", client.port),
+                ("name", client.server_name.as_ref().map_or_else(|| "-".into(), foreign)),
+                ("ja4", shown(&client.ja4)),
+            ],
+        ),
+        Fact::TlsServer(server) => say(
+            "audit-seen-tls-server",
+            &[
+                text("ip", server.ip),
+                text("port", server.port),
+                (
+                    "version",
+                    format!("{:#06x}", server.selected_version.unwrap_or(server.version)).into(),
+                ),
+            ],
+        ),
+        Fact::TlsCertificates(seen) => {
+            let first = seen.chain.first();
+            say(
+                "audit-seen-tls-certificates",
+                &[
+                    text("ip", seen.ip),
+                    ("subject", first.map_or_else(|| "-".into(), |first| foreign(&first.subject))),
+                    ("issuer", first.map_or_else(|| "-".into(), |first| foreign(&first.issuer))),
+                ],
+            )
+        }
+        Fact::HttpHost(host) => say(
+            "audit-seen-http-host",
+            &[
+                text("ip", host.client),
+                text("server", host.server),
+                text("port", host.port),
+                ("host", foreign(&host.host)),
+            ],
+        ),
+        Fact::UserAgent(agent) => say(
+            "audit-seen-user-agent",
+            &[text("ip", agent.client), ("agent", foreign(&agent.user_agent))],
+        ),
+        Fact::Spoken(spoken) => say(
+            "audit-seen-spoken",
+            &[
+                text("ip", spoken.ip),
+                ("port", spoken.port.map_or_else(|| "-".into(), |port| port.to_string().into())),
+                ("protocol", shown(&spoken.protocol)),
+                ("says", spoken.says.as_ref().map_or_else(|| "-".into(), foreign)),
+            ],
+        ),
+        Fact::Smb(smb) => say(
+            "audit-seen-smb",
+            &[text("ip", smb.ip), ("dialect", shown(smb.dialect.as_deref().unwrap_or("-")))],
+        ),
+        Fact::NtlmServer(ntlm) => say(
+            "audit-seen-ntlm-server",
+            &[
+                text("ip", ntlm.ip),
+                ("computer", foreign(&ntlm.netbios_computer)),
+                ("domain", foreign(&ntlm.netbios_domain)),
+            ],
+        ),
+        Fact::NtlmClient(ntlm) => say(
+            "audit-seen-ntlm-client",
+            &[
+                text("ip", ntlm.ip),
+                ("host", foreign(&ntlm.host)),
+                ("user", foreign(&ntlm.user)),
+                ("domain", foreign(&ntlm.domain)),
+            ],
+        ),
         Fact::Ghost { ip, method, mac, .. } => {
             say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
         }

@@ -12,7 +12,11 @@ use super::heard_names::{
     Browser, DhcpTold, NameClient, NameQuery, NameRecord, NameServer, NetbiosName, Said,
     ServiceInstance, Snmp, Ssdp,
 };
-use super::{EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, Passage};
+use super::{
+    EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, HttpHost, NtlmClient,
+    NtlmServer, Passage, SmbSpeaker, SpokenService, TcpSyn, TlsCertificates, TlsClient, TlsServer,
+    UserAgent,
+};
 use crate::net::{Mac, Port, Prefix};
 
 /// One fact. Equal facts from one vantage and source fold into one observation, so no field may
@@ -197,6 +201,21 @@ pub enum Fact {
     ArpExchange(ArpExchange),
     GroupMessage(GroupMessage),
     Redirect(Redirect),
+    /// Somebody takes TCP connections here: it answered a SYN with a SYN-ACK.
+    TcpServer {
+        ip: IpAddr,
+        port: u16,
+    },
+    TcpSyn(TcpSyn),
+    TlsClient(TlsClient),
+    TlsServer(TlsServer),
+    TlsCertificates(TlsCertificates),
+    HttpHost(HttpHost),
+    UserAgent(UserAgent),
+    Spoken(SpokenService),
+    Smb(SmbSpeaker),
+    NtlmServer(NtlmServer),
+    NtlmClient(NtlmClient),
 }
 
 /// What the answer to a probe says of what was asked. Silence is no answer, and no fact.

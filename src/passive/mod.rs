@@ -5,6 +5,7 @@ mod heard;
 mod limits_l2;
 mod listen;
 mod passages;
+pub mod streams;
 
 pub use dissect::dissect;
 pub use listen::{Heard, Listener};

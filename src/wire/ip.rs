@@ -58,6 +58,8 @@ pub struct Ip<'a> {
     pub traffic_class: u8,
     /// IPv4 only; zero in IPv6.
     pub identification: u16,
+    /// IPv4 only; unset in IPv6, whose routers never fragment.
+    pub dont_fragment: bool,
     /// The upper layer, behind every extension header that could be read.
     pub protocol: Protocol,
     /// Set for every packet with a fragment header or offset, also an atomic one (RFC 6946).

@@ -74,7 +74,7 @@ use std::net::IpAddr;
 use crate::net::Mac;
 use crate::observe::heard_names::{Detail, Said};
 use crate::observe::{Fact, Foreign, Source};
-use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
+use crate::wire::{EtherType, Ip, LinkType, Protocol, Transport, WireError};
 
 /// The word for what a DHCP relay passes on from the clients of its link.
 const RELAY: &str = "dhcp-relay";
@@ -187,10 +187,21 @@ impl Packet<'_> {
     }
 }
 
+/// A TCP segment or a UDP datagram where the walk met it: what streams are put together from.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    pub source: Mac,
+    pub ip: Ip<'a>,
+    /// The tunnel that it was met in.
+    pub encapsulation: Option<&'static str>,
+    pub carried: Transport<'a>,
+}
+
 /// Where the facts of one frame go.
 pub struct Facts<'f> {
     out: &'f mut dyn FnMut(Source, Fact),
     crossings: &'f mut dyn FnMut(Crossing),
+    segments: &'f mut dyn FnMut(&Segment<'_>),
     /// The tunnel that the walk is in.
     encapsulation: Option<&'static str>,
 }
@@ -219,6 +230,12 @@ impl Facts<'_> {
         (self.crossings)(crossing);
     }
 
+    /// What may be the start of a stream, or may stand near it.
+    fn segment(&mut self, source: Mac, ip: Ip<'_>, carried: Transport<'_>) {
+        let encapsulation = self.encapsulation;
+        (self.segments)(&Segment { source, ip, encapsulation, carried });
+    }
+
     /// Something that lies about itself. `what` never depends on the bytes.
     pub fn oddity(&mut self, source: Source, mac: Mac, protocol: &str, what: &str) {
         let mac = mac.is_station().then_some(mac);
@@ -230,8 +247,13 @@ impl Facts<'_> {
 
     /// A tunnel's inside: what is put through the result is marked as being in it.
     fn inside<'s>(&'s mut self, encapsulation: &'static str) -> Facts<'s> {
-        let Facts { out, crossings, .. } = self;
-        Facts { out: &mut **out, crossings: &mut **crossings, encapsulation: Some(encapsulation) }
+        let Facts { out, crossings, segments, .. } = self;
+        Facts {
+            out: &mut **out,
+            crossings: &mut **crossings,
+            segments: &mut **segments,
+            encapsulation: Some(encapsulation),
+        }
     }
 }
 
@@ -259,7 +281,18 @@ pub fn dissect_with_crossings(
     out: &mut dyn FnMut(Source, Fact),
     crossings: &mut dyn FnMut(Crossing),
 ) -> Reading {
-    walk::link(link_type, frame, &mut Facts { out, crossings, encapsulation: None })
+    dissect_with_streams(link_type, frame, out, crossings, &mut |_| ())
+}
+
+/// The same, and what streams are put together from, of this link and of the tunnels on it.
+pub fn dissect_with_streams(
+    link_type: LinkType,
+    frame: &[u8],
+    out: &mut dyn FnMut(Source, Fact),
+    crossings: &mut dyn FnMut(Crossing),
+    segments: &mut dyn FnMut(&Segment<'_>),
+) -> Reading {
+    walk::link(link_type, frame, &mut Facts { out, crossings, segments, encapsulation: None })
 }
 
 /// Wakes the members that `fits` chooses.

@@ -12,9 +12,10 @@ use crate::observe::{Carriage, Fact, Source, Tunnel, TunnelKind};
 use crate::wire::cursor::Cursor;
 use crate::wire::ethernet::{self, Carried, EtherType, Ethernet};
 use crate::wire::link_header::{self, Behind};
+use crate::wire::tcp::{self, TcpSegment};
 use crate::wire::tunnel::{self, Inner, Inside};
 use crate::wire::udp::Udp;
-use crate::wire::{Ip, LinkType, Protocol, WireError, marks};
+use crate::wire::{Ip, LinkType, Protocol, Transport, WireError, marks, quic};
 
 /// Frames within packets within frames: deeper than any network that means well.
 const MOST_LAYERS: u8 = 8;
@@ -224,6 +225,15 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
     }
     match (ip.protocol, ip.source) {
         (Protocol::UDP, _) => udp(packet, ip, place, facts),
+        (Protocol::TCP, _) => {
+            // What carries nothing and opens nothing is no part of a head.
+            if let Ok(segment) = TcpSegment::read(ip.payload)
+                && (!segment.payload.is_empty() || segment.has(tcp::SYN))
+            {
+                facts.segment(place.source, ip, Transport::Tcp(segment));
+            }
+            wake(&packet, facts, |wake| wake == Wake::Protocol(Protocol::TCP));
+        }
         (Protocol::ICMPV6, IpAddr::V6(_)) => {
             if let Some(&icmp_type) = ip.payload.first() {
                 wake(&packet, facts, |wake| wake == Wake::Icmpv6(icmp_type));
@@ -271,6 +281,9 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
         }
         wake => wake == Wake::AnyDatagram,
     });
+    if quic::is_initial(udp.payload) {
+        facts.segment(place.source, ip, Transport::Udp(udp));
+    }
     // Tunnels are told by their destination port; Teredo by either, for servers answer from it.
     let (kind, read) = match (udp.destination, udp.source) {
         (tunnel::VXLAN_PORT | tunnel::VXLAN_OLD_PORT, _) => {
