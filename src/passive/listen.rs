@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::clocks::Clocks;
 use super::dissect::{Reading, dissect_with_streams};
+use super::fragments::Fragments;
 use super::heard;
 use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
@@ -48,6 +50,8 @@ pub struct Listener {
     changes: Changes,
     streams: Streams,
     spoken: Limit<u64>,
+    clocks: Clocks,
+    fragments: Fragments,
     octets: usize,
 }
 
@@ -87,6 +91,22 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
+        self.read(log, vantage, at, &[number], link_type, frame);
+        if let Some(whole) = self.fragments.take(vantage, number, link_type, frame) {
+            self.read(log, vantage, at, &whole.frames, link_type, &whole.frame);
+            self.heard.frames = self.heard.frames.saturating_sub(1);
+        }
+    }
+
+    fn read(
+        &mut self,
+        log: &mut Log,
+        vantage: VantageId,
+        at: Timestamp,
+        shown: &[FrameNumber],
+        link_type: LinkType,
+        frame: &[u8],
+    ) {
         let Listener {
             heard,
             traffic,
@@ -99,7 +119,9 @@ impl Listener {
             changes,
             streams,
             spoken,
+            clocks,
             octets,
+            fragments: _,
         } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
@@ -109,7 +131,7 @@ impl Listener {
                 return false;
             }
             let weight = weight(&fact);
-            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
+            if let Some((_, true)) = log.observe(at, vantage, source, fact, shown) {
                 *octets = octets.saturating_add(weight);
             }
             true
@@ -168,6 +190,7 @@ impl Listener {
             &mut out,
             &mut |seen| crossing = Some(seen),
             &mut |segment| {
+                said.extend(clocks.take(vantage, at, segment).map(|fact| (segment.source, fact)));
                 streams
                     .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
             },
@@ -242,7 +265,7 @@ fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
 /// Whose words the head of a stream is.
 fn speaker(fact: &Fact) -> Option<IpAddr> {
     Some(match fact {
-        Fact::TcpServer { ip, .. } => *ip,
+        Fact::TcpServer { ip, .. } | Fact::SeveralClocks { ip, .. } => *ip,
         Fact::TcpSyn(syn) => syn.ip,
         Fact::TlsClient(client) => client.client,
         Fact::TlsServer(server) => server.ip,
