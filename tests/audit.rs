@@ -259,6 +259,10 @@ fn observation(line: &str, number: u64) -> Observation {
                     .collect(),
                 rdnss: Vec::new(),
                 dnssl: Vec::new(),
+                reachable_time: 0,
+                retransmission: 0,
+                pref64: Vec::new(),
+                captive_portal: None,
             };
             (Source::RouterAdvertisement, Fact::RouterAdvertisement(ra))
         }

@@ -19,8 +19,12 @@ use jiebei::observe::{
 use jiebei::passive::{Heard, Listener};
 use serde_json::Value;
 
+#[path = "truth/l2.rs"]
+mod truth_l2;
 #[path = "truth/names.rs"]
 mod truth_names;
+#[path = "truth/streams.rs"]
+mod truth_streams;
 
 fn folder() -> PathBuf {
     match std::env::var_os("JIEBEI_PCAPS") {
@@ -353,6 +357,9 @@ fn what_is_not_there_is_not_reported() {
             let is_reported = facts(&log).iter().any(|(_, fact)| match (kind, fact) {
                 ("vrrp", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Vrrp,
                 ("ripng", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Rip,
+                (kind, Fact::Tunnel(tunnel)) => {
+                    kind.strip_prefix("tunnel:") == Some(tunnel.kind.word())
+                }
                 _ => false,
             });
             assert!(!is_reported, "{}: {kind}", capture.display());

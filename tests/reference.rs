@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use jiebei::passive::dissect;
+use jiebei::passive::{dissect, streams};
 use jiebei::scan::probe;
 
 fn source(file: &str) -> String {
@@ -56,6 +56,12 @@ fn page() -> String {
     for dissector in dissect::ALL {
         let file = file_of("passive/dissect", dissector.name());
         page += &format!("### {}\n\n{}\n\n", dissector.name(), head(&file));
+    }
+    page += "## Readers of streams\n\n";
+    page += &format!("{}\n\n", head("passive/streams/mod.rs"));
+    for reader in streams::reader::ALL {
+        let file = file_of("passive/streams/reader", reader.name());
+        page += &format!("### {}\n\n{}\n\n", reader.name(), head(&file));
     }
     format!("{}\n", page.trim_end())
 }

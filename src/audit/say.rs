@@ -307,9 +307,134 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                 text("asked", asked.asked),
             ],
         ),
+        Fact::TcpServer { ip, port } => {
+            say("audit-seen-tcp-server", &[text("ip", ip), text("port", port)])
+        }
+        Fact::TcpSyn(syn) => say(
+            "audit-seen-tcp-syn",
+            &[
+                text("ip", syn.ip),
+                ("signature", shown(&syn.signature)),
+                ("system", shown(syn.system.as_deref().unwrap_or("-"))),
+            ],
+        ),
+        Fact::TlsClient(client) => say(
+            "audit-seen-tls-client",
+            &[
+                text("ip", client.client),
+                text("server", client.server),
+                text("port", client.port),
+                ("name", client.server_name.as_ref().map_or_else(|| "-".into(), foreign)),
+                ("ja4", shown(&client.ja4)),
+            ],
+        ),
+        Fact::TlsServer(server) => say(
+            "audit-seen-tls-server",
+            &[
+                text("ip", server.ip),
+                text("port", server.port),
+                (
+                    "version",
+                    format!("{:#06x}", server.selected_version.unwrap_or(server.version)).into(),
+                ),
+            ],
+        ),
+        Fact::TlsCertificates(seen) => {
+            let first = seen.chain.first();
+            say(
+                "audit-seen-tls-certificates",
+                &[
+                    text("ip", seen.ip),
+                    ("subject", first.map_or_else(|| "-".into(), |first| foreign(&first.subject))),
+                    ("issuer", first.map_or_else(|| "-".into(), |first| foreign(&first.issuer))),
+                ],
+            )
+        }
+        Fact::HttpHost(host) => say(
+            "audit-seen-http-host",
+            &[
+                text("ip", host.client),
+                text("server", host.server),
+                text("port", host.port),
+                ("host", foreign(&host.host)),
+            ],
+        ),
+        Fact::UserAgent(agent) => say(
+            "audit-seen-user-agent",
+            &[text("ip", agent.client), ("agent", foreign(&agent.user_agent))],
+        ),
+        Fact::Spoken(spoken) => say(
+            "audit-seen-spoken",
+            &[
+                text("ip", spoken.ip),
+                ("port", spoken.port.map_or_else(|| "-".into(), |port| port.to_string().into())),
+                ("protocol", shown(&spoken.protocol)),
+                ("says", spoken.says.as_ref().map_or_else(|| "-".into(), foreign)),
+            ],
+        ),
+        Fact::Smb(smb) => say(
+            "audit-seen-smb",
+            &[text("ip", smb.ip), ("dialect", shown(smb.dialect.as_deref().unwrap_or("-")))],
+        ),
+        Fact::NtlmServer(ntlm) => say(
+            "audit-seen-ntlm-server",
+            &[
+                text("ip", ntlm.ip),
+                ("computer", foreign(&ntlm.netbios_computer)),
+                ("domain", foreign(&ntlm.netbios_domain)),
+            ],
+        ),
+        Fact::NtlmClient(ntlm) => say(
+            "audit-seen-ntlm-client",
+            &[
+                text("ip", ntlm.ip),
+                ("host", foreign(&ntlm.host)),
+                ("user", foreign(&ntlm.user)),
+                ("domain", foreign(&ntlm.domain)),
+            ],
+        ),
         Fact::Ghost { ip, method, mac, .. } => {
             say("audit-seen-ghost", &[text("ip", ip), ("method", shown(method)), text("mac", mac)])
         }
+        // What is heard on the link beside the audit's own ground: named, with who and what.
+        Fact::Sender { mac } => say("audit-seen-sender", &[text("mac", mac)]),
+        Fact::SourceAddress { ip } => say("audit-seen-source-address", &[text("ip", ip)]),
+        Fact::Vlan { mac, vlan, .. } => {
+            say("audit-seen-vlan", &[text("mac", mac), text("vlan", vlan)])
+        }
+        Fact::Labels { mac, .. } => heard("MPLS", mac, "-".to_owned(), texts),
+        Fact::SpanningTree(tree) => {
+            heard("STP", tree.mac, format!("{} → {}", tree.bridge.mac, tree.root.mac), texts)
+        }
+        Fact::DeviceAnnouncement(told) => {
+            let device = told.device.as_ref().map_or_else(|| "-".to_owned(), Foreign::terminal);
+            heard(&told.protocol, told.mac, device, texts)
+        }
+        Fact::LinkAggregation(told) => {
+            heard(&told.protocol, told.mac, told.actor.system.to_string(), texts)
+        }
+        Fact::Isis(told) => heard("IS-IS", told.mac, told.system_id.clone(), texts),
+        Fact::BgpOpen(told) => {
+            heard("BGP", told.ip, format!("AS{} → {}", told.autonomous_system, told.peer), texts)
+        }
+        Fact::Redundancy(told) => heard(&told.protocol, told.ip, told.group.to_string(), texts),
+        Fact::Pppoe(told) => {
+            heard("PPPoE", told.mac, format!("{} → {}", told.message, told.peer), texts)
+        }
+        Fact::Tunnel(told) => say(
+            "audit-seen-tunnel",
+            &[text("kind", told.kind.word()), text("from", told.from), text("to", told.to)],
+        ),
+        Fact::ArpExchange(told) => {
+            heard("ARP", told.mac, format!("{} → {}", told.ip, told.target), texts)
+        }
+        Fact::GroupMessage(told) => heard("IGMP/MLD", told.ip, told.group.to_string(), texts),
+        Fact::Redirect(told) => heard(
+            "ICMP redirect",
+            told.ip,
+            format!("{} → {}", told.destination, told.next_hop),
+            texts,
+        ),
     }
 }
 
@@ -330,6 +455,12 @@ fn heard_name(fact: &Fact) -> Option<(String, &str)> {
         _ => return None,
     };
     Some((ip.to_string(), protocol))
+}
+
+/// Who said something in a protocol, and what in short.
+fn heard(protocol: &str, who: impl ToString, what: String, texts: &Texts) -> String {
+    let arguments = [("protocol", shown(protocol)), text("who", who), ("what", shown(&what))];
+    texts.say("audit-seen-heard", &arguments)
 }
 
 fn direction(direction: Direction) -> &'static str {

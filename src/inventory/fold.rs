@@ -507,6 +507,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
     let mac = match &observation.fact {
         Fact::DhcpClient(client) => client.mac,
         Fact::Lldp(neighbour) => neighbour.mac,
+        Fact::DeviceAnnouncement(told) => told.mac,
         Fact::Tentative { mac, .. } => *mac,
         // A station that answers for anything is there all the same; what it answers is not.
         Fact::Binding { mac, .. } | Fact::Answer { mac, .. }
@@ -531,6 +532,14 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
             }
         }
         Fact::Tentative { ip, .. } => device.claim(*ip, id),
+        Fact::DeviceAnnouncement(told) => {
+            if let Some(name) = &told.device {
+                device.name(name);
+            }
+            for &ip in &told.addresses {
+                device.claim(ip, id);
+            }
+        }
         Fact::Lldp(neighbour) => {
             if let Some(name) = &neighbour.system_name {
                 device.name(name);

@@ -398,6 +398,10 @@ fn some_fact() -> impl Strategy<Value = (Source, Fact)> {
                     routes: Vec::new(),
                     rdnss: Vec::new(),
                     dnssl: Vec::new(),
+                    reachable_time: 0,
+                    retransmission: 0,
+                    pref64: Vec::new(),
+                    captive_portal: None,
                 };
                 (Source::RouterAdvertisement, Fact::RouterAdvertisement(ra))
             }

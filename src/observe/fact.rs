@@ -4,11 +4,19 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::heard_l2::{
+    ArpExchange, BgpOpen, DeviceAnnouncement, GroupMessage, IsisSpeaker, LinkAggregation, Pppoe,
+    Redirect, Redundancy, SpanningTree, Tunnel,
+};
 use super::heard_names::{
     Browser, DhcpTold, NameClient, NameQuery, NameRecord, NameServer, NetbiosName, Said,
     ServiceInstance, Snmp, Ssdp,
 };
-use super::{EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, Passage};
+use super::{
+    EgressAsked, EgressProbe, EgressReceipt, ExternalAddress, Foreign, HttpHost, NtlmClient,
+    NtlmServer, Passage, SmbSpeaker, SpokenService, TcpSyn, TlsCertificates, TlsClient, TlsServer,
+    UserAgent,
+};
 use crate::net::{Mac, Port, Prefix};
 
 /// One fact. Equal facts from one vantage and source fold into one observation, so no field may
@@ -163,6 +171,51 @@ pub enum Fact {
         method: String,
         mac: Mac,
     },
+    /// A frame had this source, and no other fact says so.
+    Sender {
+        mac: Mac,
+    },
+    /// A packet had this source where no MAC stands beside it (raw IP, inside a tunnel), or one that no station can have.
+    SourceAddress {
+        ip: IpAddr,
+    },
+    /// A station's frames had these tags, the outer one first.
+    Vlan {
+        mac: Mac,
+        vlan: u16,
+        inner: Option<u16>,
+    },
+    /// A station's frames had this stack of MPLS labels, the outermost first.
+    Labels {
+        mac: Mac,
+        labels: Vec<u32>,
+    },
+    SpanningTree(SpanningTree),
+    DeviceAnnouncement(DeviceAnnouncement),
+    LinkAggregation(LinkAggregation),
+    Isis(IsisSpeaker),
+    BgpOpen(BgpOpen),
+    Redundancy(Redundancy),
+    Pppoe(Pppoe),
+    Tunnel(Tunnel),
+    ArpExchange(ArpExchange),
+    GroupMessage(GroupMessage),
+    Redirect(Redirect),
+    /// Somebody takes TCP connections here: it answered a SYN with a SYN-ACK.
+    TcpServer {
+        ip: IpAddr,
+        port: u16,
+    },
+    TcpSyn(TcpSyn),
+    TlsClient(TlsClient),
+    TlsServer(TlsServer),
+    TlsCertificates(TlsCertificates),
+    HttpHost(HttpHost),
+    UserAgent(UserAgent),
+    Spoken(SpokenService),
+    Smb(SmbSpeaker),
+    NtlmServer(NtlmServer),
+    NtlmClient(NtlmClient),
 }
 
 /// What the answer to a probe says of what was asked. Silence is no answer, and no fact.
@@ -234,6 +287,17 @@ pub struct RouterAdvertisement {
     pub routes: Vec<RouteInformation>,
     pub rdnss: Vec<IpAddr>,
     pub dnssl: Vec<Foreign>,
+    /// Milliseconds; zero says nothing.
+    #[serde(default)]
+    pub reachable_time: u32,
+    #[serde(default)]
+    pub retransmission: u32,
+    /// Prefixes for addresses of IPv4 (RFC 8781).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pref64: Vec<Prefix>,
+    /// Where a captive portal can be asked (RFC 8910).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captive_portal: Option<Foreign>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

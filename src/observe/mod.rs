@@ -8,7 +8,9 @@
 mod egress;
 mod fact;
 mod foreign;
+mod heard_l2;
 pub mod heard_names;
+mod heard_streams;
 mod log;
 
 pub use egress::{
@@ -21,6 +23,15 @@ pub use fact::{
     RoutingSpeaker,
 };
 pub use foreign::{Foreign, defuse_cell};
+pub use heard_l2::{
+    AggregationEnd, ArpExchange, ArpMessage, BgpOpen, BridgeId, Carriage, DeviceAnnouncement,
+    GroupMessage, GroupMessageKind, IsisSpeaker, LinkAggregation, Pppoe, Redirect, Redundancy,
+    SpanningTree, Tunnel, TunnelKind,
+};
+pub use heard_streams::{
+    HttpHost, NtlmClient, NtlmServer, Role, SeenCertificate, SmbSpeaker, SpokenService, TcpSyn,
+    TlsCertificates, TlsClient, TlsServer, UserAgent,
+};
 pub use log::{Log, LogLimits};
 
 use std::fmt;

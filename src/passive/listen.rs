@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::dissect::{Reading, dissect_with_crossings};
+use super::dissect::{Reading, dissect_with_streams};
 use super::heard;
+use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
+use super::streams::Streams;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
 use crate::observe::{
@@ -42,6 +44,10 @@ pub struct Listener {
     advertisements: HashMap<(VantageId, RouterAdvertisement), RouterAdvertisement>,
     passages: Passages,
     names: heard::Heard,
+    limits: Limits,
+    changes: Changes,
+    streams: Streams,
+    spoken: Limit<u64>,
     octets: usize,
 }
 
@@ -52,6 +58,9 @@ const MOST_TRAFFIC: usize = 4096;
 const MOST_ODDITIES: usize = 128;
 /// Of either kind, over all MACs: a /16 with seven each.
 const MOST_TOGETHER: usize = 500_000;
+/// Facts of the heads of streams kept for one MAC, of each range: who talks to whom by which name. A guess, and more than a
+/// county's office shows in a week. Past it the new are withheld and the known go on being counted.
+const MOST_SPOKEN: usize = 16_384;
 /// Facts read inside tunnels, whose senders nobody on this link answers for.
 const MOST_ENCAPSULATED: usize = 16_384;
 /// Routers whose advertisements are compared with their first.
@@ -86,6 +95,10 @@ impl Listener {
             advertisements,
             passages,
             names,
+            limits,
+            changes,
+            streams,
+            spoken,
             octets,
         } = self;
         heard.frames = heard.frames.saturating_add(1);
@@ -102,6 +115,15 @@ impl Listener {
             true
         };
         let mut out = |source, fact| {
+            if let Some((source, mac, protocol, what)) = changes.notice(vantage, source, &fact) {
+                let by = (vantage, mac, Range::Inside);
+                let oddity = (source, protocol.to_owned(), what.to_owned());
+                if !oddities.admit(by, oddity, MOST_ODDITIES)
+                    || !keep(log, source, oddity_of(mac, protocol, what))
+                {
+                    withheld = withheld.saturating_add(1);
+                }
+            }
             let fact = match fact {
                 Fact::RouterAdvertisement(advertisement) => {
                     Fact::RouterAdvertisement(first_of(advertisements, vantage, advertisement))
@@ -118,9 +140,11 @@ impl Listener {
                     MOST_ODDITIES,
                 ),
                 Fact::Encapsulated { .. } => {
-                    let key = (vantage, source, fact.clone());
-                    encapsulated.contains(&key)
-                        || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    limits.admit(vantage, source, &fact).unwrap_or_else(|| {
+                        let key = (vantage, source, fact.clone());
+                        encapsulated.contains(&key)
+                            || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                    })
                 }
                 Fact::Binding { ip, mac } => {
                     passages.bound(vantage, *ip, *mac);
@@ -128,15 +152,42 @@ impl Listener {
                 }
                 fact => match heard::of(fact) {
                     Some(ip) => names.admit(vantage, sender(link_type, frame), ip, fact),
-                    None => true,
+                    None => limits.admit(vantage, source, fact).unwrap_or(true),
                 },
             };
             if !kept || !keep(log, source, fact) {
                 withheld = withheld.saturating_add(1);
             }
         };
-        let reading =
-            dissect_with_crossings(link_type, frame, &mut out, &mut |seen| crossing = Some(seen));
+        // Most frames say nothing new of a stream, and a vector of nothing costs nothing.
+        let mut said: Vec<(Mac, Fact)> = Vec::new();
+        let second = u32::try_from(at.as_second()).unwrap_or(0);
+        let reading = dissect_with_streams(
+            link_type,
+            frame,
+            &mut out,
+            &mut |seen| crossing = Some(seen),
+            &mut |segment| {
+                streams
+                    .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
+            },
+        );
+        for (mac, fact) in said {
+            let is_admitted = match &fact {
+                Fact::Encapsulated { .. } => {
+                    let key = (vantage, Source::Passive, fact.clone());
+                    encapsulated.contains(&key)
+                        || (encapsulated.len() < MOST_ENCAPSULATED && encapsulated.insert(key))
+                }
+                fact => {
+                    let by = (vantage, mac, speaker(fact).map_or(Range::Outside, range));
+                    spoken.admit(by, hash(fact), MOST_SPOKEN)
+                }
+            };
+            if !is_admitted || !keep(log, Source::Passive, fact) {
+                withheld = withheld.saturating_add(1);
+            }
+        }
         if let Some(crossing) = crossing {
             passages.take(vantage, &crossing, &mut |passage| {
                 if !passage.is_some_and(|known| keep(log, Source::Passive, Fact::Passage(known))) {
@@ -183,6 +234,37 @@ pub(super) fn range(address: IpAddr) -> Range {
     }
 }
 
+fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
+    let mac = mac.is_station().then_some(mac);
+    Fact::Oddity { mac, protocol: protocol.to_owned(), what: what.to_owned() }
+}
+
+/// Whose words the head of a stream is.
+fn speaker(fact: &Fact) -> Option<IpAddr> {
+    Some(match fact {
+        Fact::TcpServer { ip, .. } => *ip,
+        Fact::TcpSyn(syn) => syn.ip,
+        Fact::TlsClient(client) => client.client,
+        Fact::TlsServer(server) => server.ip,
+        Fact::TlsCertificates(shown) => shown.ip,
+        Fact::HttpHost(host) => host.client,
+        Fact::UserAgent(agent) => agent.client,
+        Fact::Spoken(spoken) => spoken.ip,
+        Fact::Smb(smb) => smb.ip,
+        Fact::NtlmServer(ntlm) => ntlm.ip,
+        Fact::NtlmClient(ntlm) => ntlm.ip,
+        _ => return None,
+    })
+}
+
+/// Stands for a fact in a limit. Two that meet by chance are admitted as one, which harms nobody.
+fn hash(fact: &Fact) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    fact.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// About what a fact costs in a log, which keeps it twice: its own size, and what it points to.
 fn weight(fact: &Fact) -> usize {
     let behind = match fact {
@@ -197,9 +279,19 @@ fn weight(fact: &Fact) -> usize {
             32 * (server.routers.len() + server.dns.len() + server.delegated.len()) + 600
         }
         Fact::DhcpClient(client) => 2 * (client.parameters.len() + client.options.len()) + 1500,
-        Fact::Lldp(_) => 1500,
+        Fact::Lldp(_) | Fact::DeviceAnnouncement(_) => 1500,
+        Fact::Isis(told) => {
+            32 * (told.prefixes.len() + told.neighbours.len() + told.addresses.len())
+        }
         Fact::Name { addresses, .. } => 32 * addresses.len() + 256,
         Fact::Encapsulated { inner, .. } => weight(inner),
+        Fact::TcpSyn(syn) => 32 + syn.signature.len(),
+        Fact::TlsClient(client) => 256 + 48 * client.alpn.len() + 2 * client.versions.len(),
+        Fact::TlsCertificates(shown) => {
+            shown.chain.iter().map(|seen| 1024 + 64 * seen.names.len()).sum()
+        }
+        Fact::HttpHost(_) | Fact::Spoken(_) | Fact::Smb(_) | Fact::UserAgent(_) => 256,
+        Fact::NtlmServer(_) | Fact::NtlmClient(_) => 512,
         fact => heard::weight(fact),
     };
     2 * (std::mem::size_of::<Fact>() + behind)
@@ -301,6 +393,10 @@ mod tests {
             routes: Vec::new(),
             rdnss: Vec::new(),
             dnssl: Vec::new(),
+            reachable_time: 0,
+            retransmission: 0,
+            pref64: Vec::new(),
+            captive_portal: None,
         }
     }
 
@@ -334,11 +430,12 @@ mod tests {
             listener.take(&mut log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
             (log.len(), log.iter().map(|(_, observation)| observation.count).sum::<u64>())
         };
-        assert_eq!(take(&mut listener, 5), (1, 1));
+        // A binding, and what was asked.
+        assert_eq!(take(&mut listener, 5), (2, 2));
         listener.octets = MOST_OCTETS;
-        assert_eq!(take(&mut listener, 5), (1, 2));
-        assert_eq!(take(&mut listener, 6), (1, 2));
-        assert_eq!(listener.heard().withheld, 1);
+        assert_eq!(take(&mut listener, 5), (2, 4));
+        assert_eq!(take(&mut listener, 6), (2, 4));
+        assert_eq!(listener.heard().withheld, 2);
     }
 
     #[test]
@@ -360,8 +457,9 @@ mod tests {
         let heard = listener.heard();
         assert_eq!((heard.frames, heard.unreadable), (4, 1));
         assert_eq!(heard.skipped, [(LinkType(231), 1)].into());
-        assert_eq!(log.len(), 1);
-        let (_, binding) = log.iter().next().unwrap();
+        assert_eq!(log.len(), 2);
+        let is_binding = |fact: &Fact| matches!(fact, Fact::Binding { .. });
+        let (_, binding) = log.iter().find(|(_, known)| is_binding(&known.fact)).unwrap();
         assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
     }
 

@@ -2,8 +2,10 @@
 
 pub mod dissect;
 mod heard;
+mod limits_l2;
 mod listen;
 mod passages;
+pub mod streams;
 
 pub use dissect::dissect;
 pub use listen::{Heard, Listener};

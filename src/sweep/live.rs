@@ -109,6 +109,7 @@ impl Live {
                 self.queriers.insert(vantage);
             }
             Fact::Lldp(neighbour) => self.station(vantage, neighbour.mac),
+            Fact::DeviceAnnouncement(told) => self.station(vantage, told.mac),
             Fact::DhcpClient(client) => {
                 self.station(vantage, client.mac);
                 self.heard(client.requested);

@@ -69,6 +69,22 @@ audit-seen-external-address = { $ip } ({ $mac }) says by { $protocol } that its 
 audit-seen-passage = Packets between { $local } and { $remote } went by { $mac } ({ $direction }, { $what })
 audit-seen-egress-asked = { $method } asked { $asked } addresses of { $prefix }
 audit-seen-ghost = { $ip }, which cannot exist, answered too ({ $method }, { $mac })
+audit-seen-sender = Frames from { $mac }
+audit-seen-source-address = Packets from { $ip }
+audit-seen-vlan = { $mac } sent in VLAN { $vlan }
+audit-seen-tunnel = A tunnel ({ $kind }) goes from { $from } to { $to }
+audit-seen-heard = { $who } speaks { $protocol }: { $what }
+audit-seen-tcp-server = { $ip } took a TCP connection at port { $port }
+audit-seen-tcp-syn = { $ip } opens TCP connections like this: { $signature } (system: { $system })
+audit-seen-tls-client = { $ip } asked { $server }:{ $port } for { $name } by TLS (JA4 { $ja4 })
+audit-seen-tls-server = { $ip }:{ $port } answered TLS { $version }
+audit-seen-tls-certificates = { $ip } showed the certificate of { $subject }, issued by { $issuer }
+audit-seen-http-host = { $ip } asked { $server }:{ $port } for { $host } by HTTP
+audit-seen-user-agent = { $ip } says that its software is { $agent }
+audit-seen-spoken = { $ip } (port { $port }) speaks { $protocol }: { $says }
+audit-seen-smb = { $ip } speaks SMB, dialect { $dialect }
+audit-seen-ntlm-server = { $ip } calls itself { $computer } of { $domain } (NTLM)
+audit-seen-ntlm-client = { $ip } calls itself { $host }, its user { $user } of { $domain } (NTLM)
 
 # Silence, and the registry's rows.
 audit-silence = { $ip } was asked to the end by { $methods } and did not answer

@@ -69,6 +69,22 @@ audit-seen-external-address = { $ip }（{ $mac }）以 { $protocol } 自称外�
 audit-seen-passage = { $local } 与 { $remote } 之间的报文经 { $mac }（{ $direction }，{ $what }）
 audit-seen-egress-asked = { $method } 在 { $prefix } 询问了 { $asked } 个地址
 audit-seen-ghost = 不存在的地址 { $ip } 也有应答（{ $method }，{ $mac }）
+audit-seen-sender = 来自 { $mac } 的帧
+audit-seen-source-address = 来自 { $ip } 的报文
+audit-seen-vlan = { $mac } 在 VLAN { $vlan } 中发送
+audit-seen-tunnel = 从 { $from } 到 { $to } 的隧道（{ $kind }）
+audit-seen-heard = { $who } 使用 { $protocol }：{ $what }
+audit-seen-tcp-server = { $ip } 在端口 { $port } 接受了 TCP 连接
+audit-seen-tcp-syn = { $ip } 建立 TCP 连接的特征：{ $signature }（系统：{ $system }）
+audit-seen-tls-client = { $ip } 以 TLS 向 { $server }:{ $port } 请求 { $name }（JA4 { $ja4 }）
+audit-seen-tls-server = { $ip }:{ $port } 以 TLS { $version } 应答
+audit-seen-tls-certificates = { $ip } 出示 { $subject } 的证书，签发者 { $issuer }
+audit-seen-http-host = { $ip } 以 HTTP 向 { $server }:{ $port } 请求 { $host }
+audit-seen-user-agent = { $ip } 自称所用软件为 { $agent }
+audit-seen-spoken = { $ip }（端口 { $port }）使用 { $protocol }：{ $says }
+audit-seen-smb = { $ip } 使用 SMB，版本 { $dialect }
+audit-seen-ntlm-server = { $ip } 自称 { $domain } 的 { $computer }（NTLM）
+audit-seen-ntlm-client = { $ip } 自称 { $host }，用户为 { $domain } 的 { $user }（NTLM）
 
 # Silence, and the registry's rows.
 audit-silence = 以 { $methods } 询问 { $ip } 完毕，无应答

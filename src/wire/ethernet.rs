@@ -20,6 +20,16 @@ impl EtherType {
     pub const MPLS: EtherType = EtherType(0x8847);
     pub const MPLS_MULTICAST: EtherType = EtherType(0x8848);
     pub const PPPOE_SESSION: EtherType = EtherType(0x8864);
+    /// Also CDP behind Cisco's HDLC and GRE, which have no SNAP.
+    pub const CDP: EtherType = EtherType(0x2000);
+    /// Where 802.3 has no length that is long enough: LLC follows.
+    pub const JUMBO_LLC: EtherType = EtherType(0x8870);
+    /// The ISO protocols behind Cisco's HDLC, and behind GRE.
+    pub const OSI: EtherType = EtherType(0xfefe);
+    pub const OSI_GRE: EtherType = EtherType(0x00fe);
+    /// IEEE 802.3 annex 57A: LACP and its marker among them.
+    pub const SLOW_PROTOCOLS: EtherType = EtherType(0x8809);
+    pub const PPPOE_DISCOVERY: EtherType = EtherType(0x8863);
     pub const SERVICE_VLAN: EtherType = EtherType(0x88a8);
     pub const LLDP: EtherType = EtherType(0x88cc);
     /// The I-TAG of IEEE 802.1ah: a whole customer frame inside a provider's.
@@ -109,7 +119,7 @@ fn carried<'a>(
 }
 
 /// LLC, and through SNAP to the EtherType where there is one.
-pub(super) fn llc<'a>(mut cursor: Cursor<'a>) -> Result<(Carried, &'a [u8]), WireError> {
+pub fn llc<'a>(mut cursor: Cursor<'a>) -> Result<(Carried, &'a [u8]), WireError> {
     let [dsap, ssap, control] = cursor.array()?;
     if (dsap, ssap, control) != (0xaa, 0xaa, 0x03) {
         return Ok((Carried::Llc(dsap), cursor.rest()));

@@ -15,6 +15,9 @@ pub struct Hsrp {
     pub group: u16,
     /// Above 255 in version 2 it is kept as 255.
     pub priority: u8,
+    pub whole_priority: u32,
+    /// Version 1: 0 initial to 16 active; version 2: 0 disabled to 6 active.
+    pub state: u8,
     /// `None` where the sender has not learnt it yet.
     pub virtual_address: Option<IpAddr>,
 }
@@ -33,7 +36,7 @@ impl Hsrp {
 }
 
 fn read_v1(mut cursor: Cursor<'_>) -> Result<Hsrp, WireError> {
-    cursor.skip(3)?;
+    let [state, _, _] = cursor.array()?;
     let [priority, group] = cursor.array()?;
     // The eight octets of authentication data are a password in clear: left where they are.
     cursor.skip(9)?;
@@ -42,6 +45,8 @@ fn read_v1(mut cursor: Cursor<'_>) -> Result<Hsrp, WireError> {
         version: 1,
         group: u16::from(group),
         priority,
+        whole_priority: u32::from(priority),
+        state,
         virtual_address: (!address.is_unspecified()).then_some(address.into()),
     })
 }
@@ -52,13 +57,14 @@ fn read_v2(kind: u8, length: u8, mut cursor: Cursor<'_>) -> Result<Option<Hsrp>,
         return if kind <= 4 { Ok(None) } else { Err(cursor.wrong("unknown type")) };
     }
     let mut state = cursor.part(usize::from(length))?;
-    let [version, _, _, family] = state.array()?;
+    let [version, _, stands, family] = state.array()?;
     if version != 2 {
         return Err(state.wrong("unknown version"));
     }
     let group = state.u16()?;
     state.skip(6)?;
-    let priority = u8::try_from(state.u32()?).unwrap_or(u8::MAX);
+    let whole_priority = state.u32()?;
+    let priority = u8::try_from(whole_priority).unwrap_or(u8::MAX);
     state.skip(8)?;
     let address = match family {
         4 => IpAddr::from(state.ipv4()?),
@@ -66,7 +72,7 @@ fn read_v2(kind: u8, length: u8, mut cursor: Cursor<'_>) -> Result<Option<Hsrp>,
         _ => return Err(state.wrong("unknown address family")),
     };
     let virtual_address = (!address.is_unspecified()).then_some(address);
-    Ok(Some(Hsrp { version: 2, group, priority, virtual_address }))
+    Ok(Some(Hsrp { version: 2, group, priority, whole_priority, state: stands, virtual_address }))
 }
 
 #[cfg(test)]
@@ -82,6 +88,8 @@ mod tests {
             version: 1,
             group: 12,
             priority: 90,
+            whole_priority: 90,
+            state: 16,
             virtual_address: Some([10, 28, 170, 254].into()),
         };
         assert_eq!(Hsrp::read(&v1), Ok(Some(expected)));

@@ -12,8 +12,11 @@ pub enum Message {
         version: u8,
         group: Ipv4Addr,
     },
-    /// The groups that the sender says it listens to.
-    Report(Vec<Ipv4Addr>),
+    /// The groups that the sender says it listens to, and those to which it says it does not.
+    Report {
+        joined: Vec<Ipv4Addr>,
+        left: Vec<Ipv4Addr>,
+    },
     Leave(Ipv4Addr),
     /// DVMRP, old PIM, router discovery and others that share the number.
     Other(u8),
@@ -27,9 +30,9 @@ pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
     if kind == 0x22 {
         cursor.skip(2)?;
         let count = cursor.u16()?;
-        let mut groups = Vec::new();
-        let ended = read_records(count, &mut cursor, &mut groups);
-        return Ok((Message::Report(groups), ended));
+        let (mut joined, mut left) = (Vec::new(), Vec::new());
+        let ended = read_records(count, &mut cursor, &mut joined, &mut left);
+        return Ok((Message::Report { joined, left }, ended));
     }
     let message = match kind {
         // RFC 9776 §7.1: by length and by the response time, which version 1 has not.
@@ -42,7 +45,7 @@ pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
             };
             Message::Query { version, group }
         }
-        0x12 | 0x16 => Message::Report(vec![cursor.ipv4()?]),
+        0x12 | 0x16 => Message::Report { joined: vec![cursor.ipv4()?], left: Vec::new() },
         0x17 => Message::Leave(cursor.ipv4()?),
         other => Message::Other(other),
     };
@@ -52,7 +55,8 @@ pub fn read(bytes: &[u8]) -> Result<Kept<Message>, WireError> {
 fn read_records(
     count: u16,
     cursor: &mut Cursor<'_>,
-    groups: &mut Vec<Ipv4Addr>,
+    joined: &mut Vec<Ipv4Addr>,
+    left: &mut Vec<Ipv4Addr>,
 ) -> Result<(), WireError> {
     for _ in 0..count {
         let [kind, auxiliary] = cursor.array()?;
@@ -61,7 +65,9 @@ fn read_records(
         let behind = usize::from(sources).saturating_add(usize::from(auxiliary));
         cursor.skip(behind.saturating_mul(4))?;
         if listens(kind, sources) {
-            groups.push(group);
+            joined.push(group);
+        } else {
+            left.push(group);
         }
     }
     Ok(())
@@ -87,10 +93,13 @@ mod tests {
         check(&[0x11, 100, 0, 0, 0, 0, 0, 0], Message::Query { version: 2, group: any });
         let query = [0x11, 100, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0];
         check(&query, Message::Query { version: 3, group: any });
-        check(&[0x16, 0, 0, 0, 224, 0, 0, 251], Message::Report(vec![group]));
+        check(
+            &[0x16, 0, 0, 0, 224, 0, 0, 251],
+            Message::Report { joined: vec![group], left: Vec::new() },
+        );
         check(&[0x17, 0, 0, 0, 224, 0, 0, 251], Message::Leave(group));
         let report = [0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 224, 0, 0, 251];
-        check(&report, Message::Report(vec![group]));
+        check(&report, Message::Report { joined: vec![group], left: Vec::new() });
         let (_, ended) = read(&report[..14]).unwrap();
         assert!(ended.is_err());
     }

@@ -21,6 +21,7 @@ impl Protocol {
     pub const ROUTING: Protocol = Protocol(43);
     pub const FRAGMENT: Protocol = Protocol(44);
     pub const GRE: Protocol = Protocol(47);
+    pub const ESP: Protocol = Protocol(50);
     pub const AH: Protocol = Protocol(51);
     pub const ICMPV6: Protocol = Protocol(58);
     pub const NONE: Protocol = Protocol(59);
@@ -57,6 +58,8 @@ pub struct Ip<'a> {
     pub traffic_class: u8,
     /// IPv4 only; zero in IPv6.
     pub identification: u16,
+    /// IPv4 only; unset in IPv6, whose routers never fragment.
+    pub dont_fragment: bool,
     /// The upper layer, behind every extension header that could be read.
     pub protocol: Protocol,
     /// Set for every packet with a fragment header or offset, also an atomic one (RFC 6946).

@@ -61,6 +61,7 @@ pub fn read(bytes: &[u8]) -> Result<Ip<'_>, WireError> {
         hop_limit,
         traffic_class,
         identification,
+        dont_fragment: flags & 0x4000 != 0,
         protocol,
         fragment,
         has_options: options > 0,

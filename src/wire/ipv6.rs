@@ -32,6 +32,7 @@ pub fn read(bytes: &[u8]) -> Result<Ip<'_>, WireError> {
         hop_limit,
         traffic_class: (first >> 20) as u8,
         identification: 0,
+        dont_fragment: false,
         protocol: chain.protocol,
         fragment: chain.fragment,
         has_options: chain.has_options,

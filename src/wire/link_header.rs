@@ -11,9 +11,39 @@ use crate::net::Mac;
 pub struct LinkHeader<'a> {
     /// The sender, where the header names one by its MAC.
     pub source: Option<Mac>,
-    /// `None` where what is carried is no packet (keep-alives, negotiation).
-    pub carried: Option<EtherType>,
+    pub destination: Option<Mac>,
+    pub behind: Behind,
     pub payload: &'a [u8],
+}
+
+/// What follows the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// No packet: keep-alives, negotiation, management.
+    Nothing,
+    Carried(Carried),
+    /// A whole Ethernet frame.
+    Ethernet,
+}
+
+impl Behind {
+    const fn ethertype(ethertype: EtherType) -> Behind {
+        Behind::Carried(Carried::EtherType(ethertype))
+    }
+
+    /// A protocol field that is no EtherType below 0x0600.
+    const fn number(protocol: u16) -> Behind {
+        match protocol {
+            0x0600.. => Behind::ethertype(EtherType(protocol)),
+            _ => Behind::Nothing,
+        }
+    }
+}
+
+impl<'a> LinkHeader<'a> {
+    const fn without_addresses(behind: Behind, payload: &'a [u8]) -> LinkHeader<'a> {
+        LinkHeader { source: None, destination: None, behind, payload }
+    }
 }
 
 /// Reads the header of a link type. `None` for those that are not known here; Ethernet has its own
@@ -29,18 +59,43 @@ pub fn read(link_type: LinkType, frame: &[u8]) -> Option<Result<LinkHeader<'_>, 
         LinkType::LINUX_SLL => cooked(frame),
         LinkType::LINUX_SLL2 => cooked_v2(frame),
         LinkType::NFLOG => nflog(frame),
+        LinkType::OLD_RAW | LinkType::OLD_RAW_OPENBSD => packet(frame),
+        // A direction stands before.
+        LinkType::PPP_WITH_DIRECTION | LinkType::PPP_PPPD => skipped(1, frame).and_then(ppp),
+        LinkType::CISCO_HDLC_WITH_DIRECTION => skipped(1, frame).and_then(cisco_hdlc),
+        LinkType::FRAME_RELAY_WITH_DIRECTION => skipped(1, frame).and_then(frame_relay),
+        LinkType::PPPOE => {
+            Ok(LinkHeader::without_addresses(Behind::ethertype(EtherType::PPPOE_SESSION), frame))
+        }
+        LinkType::MPLS => {
+            Ok(LinkHeader::without_addresses(Behind::ethertype(EtherType::MPLS), frame))
+        }
+        LinkType::TOKEN_RING => token_ring(frame),
+        LinkType::FDDI => fddi(frame),
+        LinkType::IP_OVER_FIBRE_CHANNEL => fibre_channel(frame),
+        LinkType::ATM => atm(frame),
+        LinkType::WIRELESS => wireless(frame),
+        LinkType::WIRELESS_PRISM => skipped(PRISM, frame).and_then(wireless),
+        LinkType::WIRELESS_RADIOTAP => radiotap(frame),
+        LinkType::WIRELESS_AVS => avs(frame),
+        LinkType::ENC => skipped(12, frame).and_then(packet),
+        LinkType::PFLOG => pflog(frame),
+        LinkType::NETANALYZER => skipped(4, frame).map(whole),
+        LinkType::NETANALYZER_TRANSPARENT => skipped(12, frame).map(whole),
+        LinkType::MPACKET => skipped(8, frame).map(whole),
+        LinkType::PKTAP => return pktap(frame),
         _ => return None,
     })
 }
 
 fn packet(bytes: &[u8]) -> Result<LinkHeader<'_>, WireError> {
-    let carried = match bytes.first().map(|first| first >> 4) {
-        Some(4) => Some(EtherType::IPV4),
-        Some(6) => Some(EtherType::IPV6),
-        Some(_) => None,
+    let behind = match bytes.first().map(|first| first >> 4) {
+        Some(4) => Behind::ethertype(EtherType::IPV4),
+        Some(6) => Behind::ethertype(EtherType::IPV6),
+        Some(_) => Behind::Nothing,
         None => return Err(WireError::Short { what: "link", needed: 1, had: 0 }),
     };
-    Ok(LinkHeader { source: None, carried, payload: bytes })
+    Ok(LinkHeader::without_addresses(behind, bytes))
 }
 
 fn loopback(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
@@ -56,18 +111,17 @@ fn ppp(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
     }
     Ok(match tunnel::ppp(frame)? {
         Some((ethertype, payload)) => {
-            LinkHeader { source: None, carried: Some(ethertype), payload }
+            LinkHeader::without_addresses(Behind::ethertype(ethertype), payload)
         }
-        None => LinkHeader { source: None, carried: None, payload: Default::default() },
+        None => LinkHeader::without_addresses(Behind::Nothing, Default::default()),
     })
 }
 
 fn cisco_hdlc(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
     let mut cursor = Cursor::new("cisco-hdlc", frame);
     cursor.skip(2)?;
-    let ethertype = EtherType(cursor.u16()?);
-    let carried = (ethertype.0 >= 0x0600).then_some(ethertype);
-    Ok(LinkHeader { source: None, carried, payload: cursor.rest() })
+    let behind = Behind::number(cursor.u16()?);
+    Ok(LinkHeader::without_addresses(behind, cursor.rest()))
 }
 
 /// Q.922 addresses of two to four octets, then RFC 2427 encapsulation or Cisco's EtherType.
@@ -86,21 +140,30 @@ fn frame_relay(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
         if protocol == 0 {
             protocol = cursor.u8()?;
         }
-        let carried = match protocol {
-            0xcc => Some(EtherType::IPV4),
-            0x8e => Some(EtherType::IPV6),
-            0x80 => {
-                let organisation: [u8; 3] = cursor.array()?;
-                let protocol = EtherType(cursor.u16()?);
-                (organisation == [0; 3]).then_some(protocol)
+        let behind = match protocol {
+            0xcc => Behind::ethertype(EtherType::IPV4),
+            0x8e => Behind::ethertype(EtherType::IPV6),
+            0x80 => match (cursor.array()?, cursor.u16()?) {
+                ([0, 0, 0], protocol) => Behind::number(protocol),
+                // Bridged Ethernet, with and without its checksum (RFC 2427 §4.2).
+                ([0, 0x80, 0xc2], 1 | 7) => Behind::Ethernet,
+                (organisation, protocol) => Behind::Carried(Carried::Snap(organisation, protocol)),
+            },
+            // The ISO protocols are known by this octet themselves.
+            0x81..=0x83 => {
+                let at = frame.len().saturating_sub(cursor.left()).saturating_sub(1);
+                let payload = frame.get(at..).unwrap_or_default();
+                return Ok(LinkHeader::without_addresses(
+                    Behind::ethertype(EtherType::OSI),
+                    payload,
+                ));
             }
-            _ => None,
+            _ => Behind::Nothing,
         };
-        return Ok(LinkHeader { source: None, carried, payload: cursor.rest() });
+        return Ok(LinkHeader::without_addresses(behind, cursor.rest()));
     }
-    let ethertype = EtherType(cursor.u16()?);
-    let carried = (ethertype.0 >= 0x0600).then_some(ethertype);
-    Ok(LinkHeader { source: None, carried, payload: cursor.rest() })
+    let behind = Behind::number(cursor.u16()?);
+    Ok(LinkHeader::without_addresses(behind, cursor.rest()))
 }
 
 /// Linux's "any" device, version 1.
@@ -133,15 +196,16 @@ fn cooked_payload<'a>(
 ) -> Result<LinkHeader<'a>, WireError> {
     let source = (hardware == 1 && length == 6).then_some(Mac([a, b, c, d, e, f]));
     // 4 is Linux's word for "802.2 follows"; other low numbers carry nothing known.
-    let (carried, payload) = match protocol {
-        4 => match llc(cursor)? {
-            (Carried::EtherType(ethertype), payload) => (Some(ethertype), payload),
-            (_, payload) => (None, payload),
-        },
-        0x0600.. => (Some(EtherType(protocol)), cursor.rest()),
-        _ => (None, cursor.rest()),
+    let (behind, payload) = match protocol {
+        4 => {
+            let (carried, payload) = llc(cursor)?;
+            (Behind::Carried(carried), payload)
+        }
+        // Of a GRE device the field is what GRE announces, and Ethernet frames have this number.
+        0x6558 => (Behind::Ethernet, cursor.rest()),
+        protocol => (Behind::number(protocol), cursor.rest()),
     };
-    Ok(LinkHeader { source, carried, payload })
+    Ok(LinkHeader { source, destination: None, behind, payload })
 }
 
 /// Netfilter's log: attributes in the byte order of the machine that wrote them. The packet is
@@ -167,7 +231,196 @@ fn nflog(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
         }
         cursor.take_up_to(length.wrapping_neg() & 3);
     }
-    Ok(LinkHeader { source: None, carried: None, payload: cursor.rest() })
+    Ok(LinkHeader::without_addresses(Behind::Nothing, cursor.rest()))
+}
+
+/// The header of a prism card: 144 octets, of which none is needed.
+const PRISM: usize = 144;
+
+fn skipped(octets: usize, frame: &[u8]) -> Result<&[u8], WireError> {
+    let mut cursor = Cursor::new("link", frame);
+    cursor.skip(octets)?;
+    Ok(cursor.rest())
+}
+
+const fn whole(frame: &[u8]) -> LinkHeader<'_> {
+    LinkHeader::without_addresses(Behind::Ethernet, frame)
+}
+
+/// LLC behind addresses.
+fn with_llc<'a>(
+    source: Mac,
+    destination: Mac,
+    cursor: Cursor<'a>,
+) -> Result<LinkHeader<'a>, WireError> {
+    let (carried, payload) = llc(cursor)?;
+    Ok(LinkHeader {
+        source: Some(source),
+        destination: Some(destination),
+        behind: Behind::Carried(carried),
+        payload,
+    })
+}
+
+/// Token ring (IEEE 802.5). A set group bit in the source says that a route follows.
+fn token_ring(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("token-ring", frame);
+    let [_, control] = cursor.array()?;
+    let destination = cursor.mac()?;
+    let Mac([first, rest @ ..]) = cursor.mac()?;
+    let [a, b, c, d, e] = rest;
+    let source = Mac([first & 0x7f, a, b, c, d, e]);
+    if first & 0x80 != 0 {
+        let octets = usize::from(cursor.u16()? >> 8 & 0x1f);
+        cursor.skip(octets.saturating_sub(2))?;
+    }
+    if control & 0xc0 != 0x40 {
+        return Ok(LinkHeader::without_addresses(Behind::Nothing, cursor.rest()));
+    }
+    with_llc(source, destination, cursor)
+}
+
+fn fddi(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("fddi", frame);
+    let control = cursor.u8()?;
+    let (destination, source) = (cursor.mac()?, cursor.mac()?);
+    if control & 0x30 != 0x10 {
+        return Ok(LinkHeader::without_addresses(Behind::Nothing, cursor.rest()));
+    }
+    with_llc(source, destination, cursor)
+}
+
+/// RFC 2625: two octets of network address authority before each MAC.
+fn fibre_channel(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("fibre-channel", frame);
+    cursor.skip(2)?;
+    let destination = cursor.mac()?;
+    cursor.skip(2)?;
+    let source = cursor.mac()?;
+    with_llc(source, destination, cursor)
+}
+
+/// RFC 2684: LLC, or a bridged frame behind a pad.
+fn atm(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let (carried, payload) = llc(Cursor::new("atm", frame))?;
+    if matches!(carried, Carried::Snap([0, 0x80, 0xc2], 1 | 7)) {
+        return skipped(2, payload).map(whole);
+    }
+    Ok(LinkHeader::without_addresses(Behind::Carried(carried), payload))
+}
+
+/// Data frames of IEEE 802.11 that are not encrypted. Beacons, control and the rest carry no packet.
+fn wireless(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("802.11", frame);
+    let [kind, flags] = cursor.array()?;
+    let nothing = Ok(LinkHeader::without_addresses(Behind::Nothing, Default::default()));
+    // Data of version 0; bit 6 of the first octet marks frames without data, 0x40 encryption.
+    if kind & 0x0f != 0x08 || kind & 0x40 != 0 || flags & 0x40 != 0 {
+        return nothing;
+    }
+    cursor.skip(2)?;
+    let (first, second, third) = (cursor.mac()?, cursor.mac()?, cursor.mac()?);
+    cursor.skip(2)?;
+    // By the way through the access point: to it, from it, or between two of them.
+    let (destination, source) = match flags & 3 {
+        0 => (first, second),
+        1 => (third, second),
+        2 => (first, third),
+        _ => (third, cursor.mac()?),
+    };
+    if kind & 0x80 != 0 {
+        // Quality of service, and with the order bit a field of HT.
+        let control = cursor.u16()?;
+        if flags & 0x80 != 0 {
+            cursor.skip(4)?;
+        }
+        // Several frames in one are left.
+        if control >> 8 & 0x80 != 0 {
+            return nothing;
+        }
+    }
+    with_llc(source, destination, cursor)
+}
+
+fn radiotap(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("radiotap", frame);
+    cursor.skip(2)?;
+    let length = usize::from(u16::from_le_bytes(cursor.array()?));
+    let present = u32::from_le_bytes(cursor.array()?);
+    let Some(rest) = length.checked_sub(8) else {
+        return Err(cursor.wrong("length shorter than the header"));
+    };
+    let mut fields = cursor.part(rest)?;
+    // The flags stand behind the timestamp; further words of presence come before both.
+    let mut more = present;
+    while more & 0x8000_0000 != 0 {
+        more = u32::from_le_bytes(fields.array()?);
+    }
+    let mut padded = false;
+    if present & 1 != 0 {
+        let before = rest.saturating_sub(fields.left());
+        // Aligned to eight octets, counted from the header's start, which is eight octets before.
+        fields.skip(before.wrapping_neg() & 7)?;
+        fields.skip(8)?;
+    }
+    if present & 2 != 0 {
+        // 0x20: a pad between the 802.11 header and the payload.
+        padded = fields.u8()? & 0x20 != 0;
+    }
+    if padded {
+        return wireless_padded(cursor.rest());
+    }
+    wireless(cursor.rest())
+}
+
+/// Some cards fill the header up to a multiple of four.
+fn wireless_padded(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let [kind, flags, ..] = *frame else { return wireless(frame) };
+    let length = 24usize
+        .saturating_add(if flags & 3 == 3 { 6 } else { 0 })
+        .saturating_add(if kind & 0x80 != 0 { 2 } else { 0 });
+    let pad = length.wrapping_neg() & 3;
+    let read = wireless(frame)?;
+    if pad == 0 || read.behind == Behind::Nothing {
+        return Ok(read);
+    }
+    let mut cursor = Cursor::new("802.11", frame);
+    cursor.skip(length.saturating_add(pad))?;
+    let (carried, payload) = llc(cursor)?;
+    Ok(LinkHeader { behind: Behind::Carried(carried), payload, ..read })
+}
+
+/// The header of AVS says its own length.
+fn avs(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("avs", frame);
+    cursor.skip(4)?;
+    let length = usize::try_from(cursor.u32()?).unwrap_or(usize::MAX);
+    skipped(length, frame).and_then(wireless)
+}
+
+/// OpenBSD's packet filter: the header says its length, without the pad to four octets.
+fn pflog(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let length = usize::from(Cursor::new("pflog", frame).u8()?);
+    skipped(length.saturating_add(3) & !3, frame).and_then(packet)
+}
+
+/// Apple's header before frames of any link. `None` where that link is not known.
+fn pktap(frame: &[u8]) -> Option<Result<LinkHeader<'_>, WireError>> {
+    let mut cursor = Cursor::new("pktap", frame);
+    let mut field = || cursor.array().map(u32::from_le_bytes);
+    let (length, _, dlt) = match (field(), field(), field()) {
+        (Ok(length), Ok(kind), Ok(dlt)) => (length, kind, dlt),
+        (Err(fault), ..) | (_, Err(fault), _) | (.., Err(fault)) => return Some(Err(fault)),
+    };
+    let inner = match skipped(usize::try_from(length).unwrap_or(usize::MAX), frame) {
+        Ok(inner) => inner,
+        Err(fault) => return Some(Err(fault)),
+    };
+    match LinkType(u16::try_from(dlt).ok()?) {
+        LinkType::ETHERNET => Some(Ok(whole(inner))),
+        LinkType::PKTAP => None,
+        link_type => read(link_type, inner),
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +431,7 @@ mod tests {
     fn check(link_type: LinkType, header: &[u8], carried: EtherType) -> Option<Mac> {
         let bytes = [header, &[0x45, 0]].concat();
         let read = super::read(link_type, &bytes).unwrap().unwrap();
-        assert_eq!((read.carried, read.payload), (Some(carried), &[0x45, 0][..]));
+        assert_eq!((read.behind, read.payload), (Behind::ethertype(carried), &[0x45, 0][..]));
         for length in 0..header.len() {
             let cut = super::read(link_type, &bytes[..length]).unwrap();
             assert!(cut.is_err() || cut.unwrap().payload.is_empty(), "{length}");
@@ -205,12 +458,56 @@ mod tests {
     }
 
     #[test]
+    fn wireless_data_leads_to_its_packet() {
+        let v4 = EtherType::IPV4;
+        let mut data = vec![0x88, 1, 0, 0, 9, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 8];
+        data.extend([0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]);
+        let station = Some(Mac([2, 0, 0, 0, 0, 7]));
+        assert_eq!(check(LinkType::WIRELESS, &data, v4), station);
+        let tap = [&[0, 0, 8, 0, 0, 0, 0, 0][..], &data].concat();
+        assert_eq!(check(LinkType::WIRELESS_RADIOTAP, &tap, v4), station);
+        let flagged = [0, 0, 18, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let tap = [&flagged[..], &data].concat();
+        assert_eq!(check(LinkType::WIRELESS_RADIOTAP, &tap, v4), station);
+        let beacon = super::read(LinkType::WIRELESS, &[0x80, 0, 0, 0]).unwrap().unwrap();
+        assert_eq!(beacon.behind, Behind::Nothing);
+    }
+
+    #[test]
+    fn rarer_links_lead_to_their_packets() {
+        let v4 = EtherType::IPV4;
+        let mut pflog = vec![61, 2, 0, 0];
+        pflog.resize(64, 0);
+        check(LinkType::PFLOG, &pflog, v4);
+        let mut pktap = vec![16, 0, 0, 0, 1, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0];
+        check(LinkType::PKTAP, &pktap, v4);
+        pktap[8..10].copy_from_slice(&258u16.to_le_bytes());
+        assert!(super::read(LinkType::PKTAP, &pktap).is_none());
+        check(LinkType::PPP_PPPD, &[0, 0xff, 3, 0, 0x21], v4);
+        check(LinkType::ATM, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], v4);
+        let mut fddi = vec![0x50];
+        fddi.extend([2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 7, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]);
+        assert_eq!(check(LinkType::FDDI, &fddi, v4), Some(Mac([2, 0, 0, 0, 0, 7])));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_make_it_panic(
+            octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            link_type in 0u16..300,
+        ) {
+            let _ = super::read(LinkType(link_type), &octets);
+        }
+    }
+
+    #[test]
     fn nflog_in_both_byte_orders() {
         let little = [2, 0, 0, 5, 5, 0, 10, 0, 0, 0, 0, 0, 6, 0, 9, 0, 0x45, 0];
         let big = [2, 0, 0, 5, 0, 5, 0, 10, 0, 0, 0, 0, 0, 6, 0, 9, 0x45, 0];
         for bytes in [little, big] {
             let read = super::read(LinkType::NFLOG, &bytes).unwrap().unwrap();
-            assert_eq!((read.carried, read.payload), (Some(EtherType::IPV4), &[0x45, 0][..]));
+            let v4 = Behind::ethertype(EtherType::IPV4);
+            assert_eq!((read.behind, read.payload), (v4, &[0x45, 0][..]));
         }
     }
 }

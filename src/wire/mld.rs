@@ -16,8 +16,11 @@ pub enum Message {
         version: u8,
         group: Ipv6Addr,
     },
-    /// The groups that the sender says it listens to.
-    Report(Vec<Ipv6Addr>),
+    /// The groups that the sender says it listens to, and those to which it says it does not.
+    Report {
+        joined: Vec<Ipv6Addr>,
+        left: Vec<Ipv6Addr>,
+    },
     Done(Ipv6Addr),
 }
 
@@ -27,15 +30,15 @@ pub fn read(icmp_type: u8, body: &[u8]) -> Result<Kept<Message>, WireError> {
     // Maximum response delay and reserved; in version 2 reports, reserved and a count.
     let [_, _, count @ ..] = cursor.array::<4>()?;
     if icmp_type == REPORT_V2 {
-        let mut groups = Vec::new();
-        let ended = read_records(u16::from_be_bytes(count), &mut cursor, &mut groups);
-        return Ok((Message::Report(groups), ended));
+        let (mut joined, mut left) = (Vec::new(), Vec::new());
+        let ended = read_records(u16::from_be_bytes(count), &mut cursor, &mut joined, &mut left);
+        return Ok((Message::Report { joined, left }, ended));
     }
     let group = cursor.ipv6()?;
     let message = match icmp_type {
         // RFC 3810 §8.1: 24 octets with the ICMPv6 header are version 1, from 28 on version 2.
         QUERY => Message::Query { version: if cursor.left() < 4 { 1 } else { 2 }, group },
-        REPORT_V1 => Message::Report(vec![group]),
+        REPORT_V1 => Message::Report { joined: vec![group], left: Vec::new() },
         DONE_V1 => Message::Done(group),
         _ => return Err(cursor.wrong("not listener discovery")),
     };
@@ -45,7 +48,8 @@ pub fn read(icmp_type: u8, body: &[u8]) -> Result<Kept<Message>, WireError> {
 fn read_records(
     count: u16,
     cursor: &mut Cursor<'_>,
-    groups: &mut Vec<Ipv6Addr>,
+    joined: &mut Vec<Ipv6Addr>,
+    left: &mut Vec<Ipv6Addr>,
 ) -> Result<(), WireError> {
     for _ in 0..count {
         let [kind, auxiliary] = cursor.array()?;
@@ -54,7 +58,9 @@ fn read_records(
         cursor.skip(usize::from(sources).saturating_mul(16))?;
         cursor.skip(usize::from(auxiliary).saturating_mul(4))?;
         if listens(kind, sources) {
-            groups.push(group);
+            joined.push(group);
+        } else {
+            left.push(group);
         }
     }
     Ok(())
@@ -91,12 +97,15 @@ mod tests {
         let leaving = [&[3, 0, 0, 0][..], &group.octets()].concat();
         let body = [&[0, 0, 0, 2][..], &record, &leaving].concat();
         let (message, ended) = read(REPORT_V2, &body).unwrap();
-        assert_eq!((message, ended), (Message::Report(vec![group]), Ok(())));
+        assert_eq!(
+            (message, ended),
+            (Message::Report { joined: vec![group], left: vec![group] }, Ok(()))
+        );
         for length in 4..body.len() {
             let (message, ended) = read(REPORT_V2, &body[..length]).unwrap();
             assert!(ended.is_err());
             let kept = if length < 24 { vec![] } else { vec![group] };
-            assert_eq!(message, Message::Report(kept));
+            assert_eq!(message, Message::Report { joined: kept, left: Vec::new() });
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Neighbour discovery (RFC 4861) with the options of RFC 4191 (routes) and RFC 8106 (DNS).
+//! Neighbour discovery (RFC 4861) with the options of RFC 4191 (routes), RFC 8106 (DNS), RFC 8781
+//! (prefixes for IPv4) and RFC 8910 (captive portal).
 
 use std::net::Ipv6Addr;
 
@@ -33,6 +34,9 @@ pub struct Router {
     pub preference: u8,
     /// Seconds; zero means "not a default router".
     pub lifetime: u16,
+    /// Milliseconds; zero says nothing.
+    pub reachable_time: u32,
+    pub retransmission: u32,
 }
 
 /// One option. Those of no use here are kept by number.
@@ -55,6 +59,10 @@ pub enum NdOption<'a> {
     },
     DnsServers(&'a [[u8; 16]]),
     DnsSearch(&'a [u8]),
+    /// RFC 8781: a prefix behind which addresses of IPv4 are reached.
+    Nat64(Prefix),
+    /// RFC 8910: the address of the captive portal's interface.
+    CaptivePortal(&'a [u8]),
     Unknown(u8),
 }
 
@@ -69,14 +77,15 @@ pub fn read(icmp_type: u8, body: &[u8]) -> Result<(Message, Options<'_>), WireEr
         ROUTER_ADVERTISEMENT => {
             let [hop_limit, flags] = cursor.array()?;
             let lifetime = cursor.u16()?;
-            // Reachable time and retransmission timer tell nothing about who is there.
-            cursor.skip(8)?;
+            let (reachable_time, retransmission) = (cursor.u32()?, cursor.u32()?);
             Message::RouterAdvertisement(Router {
                 hop_limit,
                 managed: flags & 0x80 != 0,
                 other: flags & 0x40 != 0,
                 preference: flags >> 3 & 3,
                 lifetime,
+                reachable_time,
+                retransmission,
             })
         }
         NEIGHBOUR_SOLICITATION => {
@@ -171,6 +180,21 @@ fn option(kind: u8, mut inside: Cursor<'_>) -> Result<NdOption<'_>, WireError> {
             inside.skip(6)?;
             NdOption::DnsSearch(inside.rest())
         }
+        37 => NdOption::CaptivePortal(inside.rest()),
+        38 => {
+            // The length is told by a code in the low three bits beside a scaled lifetime.
+            let length = match inside.u16()? & 7 {
+                0 => 96,
+                1 => 64,
+                2 => 56,
+                3 => 48,
+                4 => 40,
+                5 => 32,
+                _ => return Err(inside.wrong("unknown prefix length code")),
+            };
+            let octets: [u8; 12] = inside.array()?;
+            NdOption::Nat64(prefix(&inside, length, &octets)?)
+        }
         other => NdOption::Unknown(other),
     })
 }
@@ -224,7 +248,9 @@ mod tests {
                 managed: true,
                 other: true,
                 preference: 1,
-                lifetime: 1800
+                lifetime: 1800,
+                reachable_time: 0,
+                retransmission: 0,
             })
         );
         let options: Vec<_> = options.map(Result::unwrap).collect();

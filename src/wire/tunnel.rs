@@ -10,11 +10,14 @@ pub const VXLAN_PORT: u16 = 4789;
 pub const VXLAN_OLD_PORT: u16 = 8472;
 pub const GENEVE_PORT: u16 = 6081;
 pub const TEREDO_PORT: u16 = 3544;
+pub const GTP_PORT: u16 = 2152;
 
 /// What a tunnel carries, and its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inside<'a> {
     pub tunnel: &'static str,
+    /// VNI, TEID or ERSPAN's session, where there is one.
+    pub identifier: Option<u32>,
     pub carried: Inner,
     pub payload: &'a [u8],
 }
@@ -49,6 +52,7 @@ pub fn gre(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
     if flags & 0x4000 != 0 {
         pass_source_routes(&mut cursor)?;
     }
+    let mut identifier = None;
     let (tunnel, carried) = match (flags & 7, protocol) {
         (1, _) => {
             if flags & 0x0080 != 0 {
@@ -61,12 +65,14 @@ pub fn gre(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
         // ERSPAN type I has no header of its own, and no sequence number before it.
         (0, EtherType(0x88be)) => {
             if has_sequence {
-                cursor.skip(8)?;
+                identifier = Some(erspan_session(&mut cursor)?);
+                cursor.skip(4)?;
             }
             ("erspan", Inner::Ethernet)
         }
         (0, EtherType(0x22eb)) => {
-            let [.., last] = cursor.array::<12>()?;
+            identifier = Some(erspan_session(&mut cursor)?);
+            let [.., last] = cursor.array::<8>()?;
             if last & 1 != 0 {
                 cursor.skip(8)?;
             }
@@ -82,7 +88,13 @@ pub fn gre(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
         (0, ethertype) => ("gre", Inner::EtherType(ethertype)),
         _ => return Err(cursor.wrong("unknown version")),
     };
-    Ok(Inside { tunnel, carried, payload: cursor.rest() })
+    Ok(Inside { tunnel, identifier, carried, payload: cursor.rest() })
+}
+
+/// The last ten bits of the first word, in both types that have a header.
+fn erspan_session(cursor: &mut Cursor<'_>) -> Result<u32, WireError> {
+    cursor.skip(2)?;
+    Ok(u32::from(cursor.u16()? & 0x03ff))
 }
 
 /// The source route entries of RFC 1701; the one of length zero is the last.
@@ -98,12 +110,13 @@ fn pass_source_routes(cursor: &mut Cursor<'_>) -> Result<(), WireError> {
 
 pub fn vxlan(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
     let mut cursor = Cursor::new("vxlan", bytes);
-    let [flags, .., reserved] = cursor.array::<8>()?;
+    let [flags, _, _, _, a, b, c, reserved] = cursor.array::<8>()?;
     // The flag that the network identifier is there must be set; the last octet must be zero.
     if flags & 0x08 == 0 || reserved != 0 {
         return Err(cursor.wrong("flags of another protocol"));
     }
-    Ok(Inside { tunnel: "vxlan", carried: Inner::Ethernet, payload: cursor.rest() })
+    let identifier = Some(u32::from_be_bytes([0, a, b, c]));
+    Ok(Inside { tunnel: "vxlan", identifier, carried: Inner::Ethernet, payload: cursor.rest() })
 }
 
 pub fn geneve(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
@@ -113,13 +126,44 @@ pub fn geneve(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
         return Err(cursor.wrong("unknown version"));
     }
     let protocol = EtherType(cursor.u16()?);
-    cursor.skip(4)?;
+    let [a, b, c, _] = cursor.array()?;
+    let identifier = Some(u32::from_be_bytes([0, a, b, c]));
     cursor.skip(usize::from(head & 0x3f).saturating_mul(4))?;
     let carried = match protocol {
         EtherType::TRANSPARENT_BRIDGING => Inner::Ethernet,
         ethertype => Inner::EtherType(ethertype),
     };
-    Ok(Inside { tunnel: "geneve", carried, payload: cursor.rest() })
+    Ok(Inside { tunnel: "geneve", identifier, carried, payload: cursor.rest() })
+}
+
+/// GTP-U version 1 (3GPP TS 29.281) with a subscriber's packet inside.
+pub fn gtp(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
+    let mut cursor = Cursor::new("gtp", bytes);
+    let [flags, message] = cursor.array()?;
+    // Version 1, no GTP', the reserved bit zero; 255 is a packet.
+    if flags & 0xf8 != 0x30 || message != 255 {
+        return Err(cursor.wrong("no packet of version 1"));
+    }
+    cursor.skip(2)?;
+    let identifier = Some(cursor.u32()?);
+    if flags & 7 != 0 {
+        let [_, _, _, mut next] = cursor.array()?;
+        // Extension headers in words of four octets; the last octet is the next one's type.
+        while next != 0 {
+            let octets = usize::from(cursor.u8()?).saturating_mul(4);
+            let Some(inside) = octets.checked_sub(2) else {
+                return Err(cursor.wrong("extension of length zero"));
+            };
+            cursor.skip(inside)?;
+            next = cursor.u8()?;
+        }
+    }
+    match cursor.rest() {
+        [first, ..] if matches!(first >> 4, 4 | 6) => {
+            Ok(Inside { tunnel: "gtp", identifier, carried: Inner::Ip, payload: cursor.rest() })
+        }
+        _ => Err(cursor.wrong("no packet inside")),
+    }
 }
 
 /// Teredo: an IPv6 packet, with authentication and origin before it where the server wants them.
@@ -138,9 +182,12 @@ pub fn teredo(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
         }
     }
     match cursor.rest() {
-        [first, ..] if first >> 4 == 6 => {
-            Ok(Inside { tunnel: "teredo", carried: Inner::Ip, payload: cursor.rest() })
-        }
+        [first, ..] if first >> 4 == 6 => Ok(Inside {
+            tunnel: "teredo",
+            identifier: None,
+            carried: Inner::Ip,
+            payload: cursor.rest(),
+        }),
         _ => Err(cursor.wrong("no IPv6 packet inside")),
     }
 }
@@ -174,10 +221,28 @@ pub fn ppp(bytes: &[u8]) -> Result<Option<(EtherType, &[u8])>, WireError> {
         0x0057 => EtherType::IPV6,
         0x0281 => EtherType::MPLS,
         0x0283 => EtherType::MPLS_MULTICAST,
+        0x0023 => EtherType::OSI,
+        0x0207 => EtherType::CDP,
         _ => return Ok(None),
     };
     Ok(Some((ethertype, cursor.rest())))
 }
+
+/// The labels of a stack, the outermost first. More than [`MOST_LABELS`] are left out.
+pub fn labels(bytes: &[u8]) -> Vec<u32> {
+    let mut labels = Vec::new();
+    let mut cursor = Cursor::new("mpls", bytes);
+    while let Ok(entry) = cursor.u32() {
+        labels.push(entry >> 12);
+        if entry & 0x100 != 0 || labels.len() >= MOST_LABELS {
+            break;
+        }
+    }
+    labels
+}
+
+/// Deeper stacks than any platform pushes.
+const MOST_LABELS: usize = 16;
 
 /// What stands behind a stack of MPLS labels.
 pub fn mpls(bytes: &[u8]) -> Result<&[u8], WireError> {

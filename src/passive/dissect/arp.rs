@@ -1,11 +1,13 @@
 //! ARP (RFC 826, 5227): who uses which IPv4 address on this link.
 //!
-//! Taken: the sender of requests and replies, gratuitous or not. Left: targets (nobody says that
-//! they exist) and probes, whose sender has no address yet.
+//! Taken: the sender of requests and replies, gratuitous or not, as a binding; and apart from it what was asked or said: probes,
+//! announcements, gratuitous replies, requests and who answered them, bounded by the listener. A target that is asked
+//! for exists because of that as little as before. Conflicts and flip-flops take more than one packet: the listener tells them.
+//! Left: reverse ARP's meaning.
 
 use super::{Dissector, Facts, Packet, Wake};
 use crate::net::special;
-use crate::observe::{Fact, Source};
+use crate::observe::{ArpExchange, ArpMessage, Fact, Source};
 use crate::wire::{EtherType, WireError, arp};
 
 pub(super) struct Arp;
@@ -24,7 +26,25 @@ impl Dissector for Arp {
     }
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
-        let arp = arp::Arp::read(packet.payload)?;
+        let read = arp::Arp::read(packet.payload);
+        if read.is_err() || read.is_ok_and(|arp| arp.sender_mac != packet.source) {
+            facts.put(Source::Traffic, Fact::Sender { mac: packet.source });
+        }
+        let arp = read?;
+        let own = arp.sender == arp.target;
+        let message = match arp.operation {
+            arp::REQUEST if arp.sender.is_unspecified() => ArpMessage::Probe,
+            arp::REQUEST if own => ArpMessage::Announcement,
+            arp::REQUEST => ArpMessage::Request,
+            arp::REPLY if own => ArpMessage::GratuitousReply,
+            arp::REPLY => ArpMessage::Reply,
+            other => ArpMessage::Other(other),
+        };
+        let (ip, target) = (arp.sender.into(), arp.target.into());
+        facts.put(
+            Source::Arp,
+            Fact::ArpExchange(ArpExchange { message, mac: arp.sender_mac, ip, target }),
+        );
         if !matches!(arp.operation, arp::REQUEST | arp::REPLY) {
             return Ok(());
         }
@@ -66,6 +86,28 @@ mod tests {
         assert_eq!(facts(&frame(arp::REPLY, OURS, [10, 20, 1, 5])), bound);
         assert_eq!(facts(&build::arp_probe(MACS.source, [10, 20, 1, 7].into())), []);
         assert_eq!(facts(&frame(9, OURS, [10, 20, 1, 5])), []);
+    }
+
+    #[test]
+    fn what_was_asked_and_said_is_told_apart() {
+        let message = |operation, sender: [u8; 4]| {
+            let mut told = None;
+            super::super::dissect(
+                crate::wire::LinkType::ETHERNET,
+                &frame(operation, OURS, sender),
+                &mut |_, fact| {
+                    if let Fact::ArpExchange(exchange) = fact {
+                        told = Some(exchange.message);
+                    }
+                },
+            );
+            told.unwrap()
+        };
+        assert_eq!(message(arp::REQUEST, [10, 20, 1, 5]), ArpMessage::Request);
+        assert_eq!(message(arp::REQUEST, [0; 4]), ArpMessage::Probe);
+        assert_eq!(message(arp::REQUEST, [10, 20, 1, 7]), ArpMessage::Announcement);
+        assert_eq!(message(arp::REPLY, [10, 20, 1, 7]), ArpMessage::GratuitousReply);
+        assert_eq!(message(9, [10, 20, 1, 5]), ArpMessage::Other(9));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! EIGRP (RFC 7868): routers and the prefixes that they tell each other.
 //!
-//! Taken: the autonomous system and reachable prefixes in the classic TLVs. Left: authentication,
-//! metrics, sequence numbers, the wide TLVs of named mode.
+//! Taken: the autonomous system and reachable prefixes, in the classic TLVs and the wide ones of named mode. Left:
+//! authentication, metrics, sequence numbers.
 
 use super::{Dissector, Facts, Packet, Wake, speaker};
 use crate::observe::{Fact, RoutingProtocol, RoutingSpeaker, Source};

@@ -1,9 +1,9 @@
 //! HSRP (RFC 2281 and version 2): routers that share an address.
 //!
-//! Taken: group, priority and the shared address. Left: the password, states and timers.
+//! Taken: group, priority, the shared address, and the state that the sender is in. Left: the password and timers.
 
 use super::{Dissector, Facts, Packet, Wake, speaker};
-use crate::observe::{Fact, RoutingProtocol, RoutingSpeaker, Source};
+use crate::observe::{Fact, Redundancy, RoutingProtocol, RoutingSpeaker, Source};
 use crate::wire::WireError;
 use crate::wire::hsrp;
 
@@ -32,12 +32,27 @@ impl Dissector for Hsrp {
             return Ok(());
         }
         let Some(hsrp) = hsrp::Hsrp::read(packet.payload)? else { return Ok(()) };
+        let virtual_addresses: Vec<_> = hsrp.virtual_address.into_iter().collect();
+        facts.put(
+            Source::RoutingProtocol,
+            Fact::Redundancy(Redundancy {
+                protocol: self.name().to_owned(),
+                version: hsrp.version,
+                ip: ip.source,
+                mac: packet.source,
+                group: u32::from(hsrp.group),
+                state: Some(hsrp.state),
+                priority: Some(hsrp.whole_priority),
+                virtual_addresses: virtual_addresses.clone(),
+                virtual_macs: Vec::new(),
+            }),
+        );
         facts.put(
             Source::RoutingProtocol,
             Fact::RoutingSpeaker(RoutingSpeaker {
                 group: Some(u32::from(hsrp.group)),
                 priority: Some(hsrp.priority),
-                virtual_addresses: hsrp.virtual_address.into_iter().collect(),
+                virtual_addresses,
                 ..speaker::of(RoutingProtocol::Hsrp, hsrp.version, &ip, packet)
             }),
         );

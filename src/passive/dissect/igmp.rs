@@ -1,12 +1,13 @@
 //! IGMP (RFC 1112, 2236, 9776): who asks, and who listens to which group.
 //!
 //! Taken: general queries, also from 0.0.0.0 (a snooping switch that stands in for a router, RFC
-//! 4541 §2.1.1), and groups that a report joins. Left: queries for one group, sources, leaving.
+//! 4541 §2.1.1), groups that a report joins or leaves, and queries for one group. Left: sources.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Dissector, Facts, Packet, Wake};
-use crate::observe::{Fact, Source};
+use crate::net::Mac;
+use crate::observe::{Fact, GroupMessage, GroupMessageKind, Source};
 use crate::wire::igmp::{self, Message};
 use crate::wire::{Protocol, WireError};
 
@@ -33,15 +34,27 @@ impl Dissector for Igmp {
             Message::Query { version, group } if group.is_unspecified() => {
                 facts.put(Source::Igmp, Fact::Querier { ip, mac, version });
             }
-            Message::Report(groups) => {
-                for group in groups.iter().filter(|group| group.is_multicast()) {
+            Message::Report { joined, left } => {
+                for group in joined.iter().filter(|group| group.is_multicast()) {
                     let group = IpAddr::V4(*group);
                     facts.put(Source::Igmp, Fact::Listener { ip, mac, group });
                 }
+                for group in left {
+                    other(facts, ip, mac, group, GroupMessageKind::Leave);
+                }
             }
-            Message::Query { .. } | Message::Leave(_) | Message::Other(_) => {}
+            Message::Query { group, .. } => other(facts, ip, mac, group, GroupMessageKind::Query),
+            Message::Leave(group) => other(facts, ip, mac, group, GroupMessageKind::Leave),
+            Message::Other(_) => {}
         }
         ended
+    }
+}
+
+fn other(facts: &mut Facts<'_>, ip: IpAddr, mac: Mac, group: Ipv4Addr, message: GroupMessageKind) {
+    if group.is_multicast() {
+        let group = IpAddr::V4(group);
+        facts.put(Source::Igmp, Fact::GroupMessage(GroupMessage { ip, mac, group, message }));
     }
 }
 

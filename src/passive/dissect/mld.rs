@@ -1,13 +1,13 @@
 //! Multicast listener discovery (RFC 2710, 3810): who asks, and who listens to which group.
 //!
-//! Taken: general queries, and groups that a report joins. Left: queries for one group, sources,
-//! leaving. A query must come from a link-local address: hosts and bridges obey no other (RFC 3810
+//! Taken: general queries, groups that a report joins or leaves, and queries for one group. Left:
+//! sources. A query must come from a link-local address: hosts and bridges obey no other (RFC 3810
 //! §5.1.14), so no other makes a querier.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Dissector, Facts, Packet, Wake};
-use crate::observe::{Fact, Source};
+use crate::observe::{Fact, GroupMessage, GroupMessageKind, Source};
 use crate::wire::WireError;
 use crate::wire::icmp::Icmp;
 use crate::wire::mld::{self, Message};
@@ -43,21 +43,46 @@ impl Dissector for Mld {
                 if !local {
                     let what = "query from no link-local address";
                     facts.oddity(self.source(), packet.source, self.name(), what);
+                    other(facts, packet, ip.source, group, GroupMessageKind::Disobeyed);
                     return ended;
                 }
                 let (ip, mac) = (ip.source, packet.source);
                 facts.put(Source::Mld, Fact::Querier { ip, mac, version });
             }
-            Message::Report(groups) if local || source.is_unspecified() => {
-                for group in groups.iter().filter(|group| group.is_multicast()) {
+            Message::Report { joined, left } if local || source.is_unspecified() => {
+                for group in joined.iter().filter(|group| group.is_multicast()) {
                     let (ip, mac, group) = (ip.source, packet.source, IpAddr::V6(*group));
                     facts.put(Source::Mld, Fact::Listener { ip, mac, group });
                 }
+                for group in left {
+                    other(facts, packet, ip.source, group, GroupMessageKind::Leave);
+                }
             }
-            Message::Query { .. } | Message::Report(_) | Message::Done(_) => {}
+            Message::Report { joined, left } => {
+                for group in joined.into_iter().chain(left) {
+                    other(facts, packet, ip.source, group, GroupMessageKind::Disobeyed);
+                }
+            }
+            Message::Query { group, .. } => {
+                other(facts, packet, ip.source, group, GroupMessageKind::Query);
+            }
+            Message::Done(group) => {
+                other(facts, packet, ip.source, group, GroupMessageKind::Leave);
+            }
         }
         ended
     }
+}
+
+fn other(
+    facts: &mut Facts<'_>,
+    packet: &Packet<'_>,
+    ip: IpAddr,
+    group: Ipv6Addr,
+    message: GroupMessageKind,
+) {
+    let (mac, group) = (packet.source, IpAddr::V6(group));
+    facts.put(Source::Mld, Fact::GroupMessage(GroupMessage { ip, mac, group, message }));
 }
 
 #[cfg(test)]
@@ -74,6 +99,6 @@ mod tests {
         let query = [&[130, 0, 0, 0][..], &[0; 24]].concat();
         let frame = packet("::", "ff02::1", Protocol::ICMPV6, 1, &query);
         assert_eq!(oddities(&frame), ["query from no link-local address"]);
-        assert_eq!(facts(&frame).len(), 1);
+        assert_eq!(facts(&frame).len(), 2);
     }
 }

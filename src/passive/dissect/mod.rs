@@ -18,19 +18,27 @@
 
 mod arp;
 mod bacnet;
+mod bgp;
 mod capwap;
+mod carp;
+mod cdp;
 mod dahua;
 mod dhcp4;
 mod dhcp6;
 mod dhcp_told;
 mod dns;
+mod edp;
 mod eigrp;
+mod glbp;
 mod hsrp;
 mod igmp;
+mod isis;
+mod lacp;
 mod lldp;
 mod llmnr;
 mod mdns;
 mod mld;
+mod mndp;
 mod modbus;
 mod ndp;
 mod netbios_datagram;
@@ -39,17 +47,21 @@ mod ntp;
 mod ospf;
 mod passage;
 mod pim;
+mod pppoe;
 mod radius;
+mod redirect;
 mod rip;
 mod sadp;
 mod sip;
 mod snmp;
 mod speaker;
 mod ssdp;
+mod stp;
 mod stun;
 mod syslog;
 mod tftp;
 mod traffic;
+mod tunnels;
 mod ubnt;
 mod vrrp;
 mod walk;
@@ -62,7 +74,7 @@ use std::net::IpAddr;
 use crate::net::Mac;
 use crate::observe::heard_names::{Detail, Said};
 use crate::observe::{Fact, Foreign, Source};
-use crate::wire::{EtherType, Ip, LinkType, Protocol, WireError};
+use crate::wire::{EtherType, Ip, LinkType, Protocol, Transport, WireError};
 
 /// The word for what a DHCP relay passes on from the clients of its link.
 const RELAY: &str = "dhcp-relay";
@@ -104,6 +116,18 @@ pub const ALL: &[&dyn Dissector] = &[
     &rip::Rip,
     &eigrp::Eigrp,
     &pim::Pim,
+    &stp::Stp,
+    &cdp::Cdp,
+    &edp::Edp,
+    &mndp::Mndp,
+    &lacp::Lacp,
+    &isis::Isis,
+    &bgp::Bgp,
+    &glbp::Glbp,
+    &carp::Carp,
+    &pppoe::Pppoe,
+    &redirect::Redirect,
+    &tunnels::Tunnels,
 ];
 
 /// One protocol's reader.
@@ -134,6 +158,12 @@ pub enum Wake {
     Udp(u16),
     /// A datagram of any port, by what stands at a place in it.
     Datagram(usize, &'static [u8]),
+    /// Every UDP datagram, for what is told by its form.
+    AnyDatagram,
+    /// IEEE 802.2 LLC that is not SNAP, by its destination service access point.
+    Llc(u8),
+    /// SNAP with an organisation's own protocol number.
+    Snap([u8; 3], u16),
 }
 
 /// A payload and what stood before it.
@@ -157,10 +187,21 @@ impl Packet<'_> {
     }
 }
 
+/// A TCP segment or a UDP datagram where the walk met it: what streams are put together from.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    pub source: Mac,
+    pub ip: Ip<'a>,
+    /// The tunnel that it was met in.
+    pub encapsulation: Option<&'static str>,
+    pub carried: Transport<'a>,
+}
+
 /// Where the facts of one frame go.
 pub struct Facts<'f> {
     out: &'f mut dyn FnMut(Source, Fact),
     crossings: &'f mut dyn FnMut(Crossing),
+    segments: &'f mut dyn FnMut(&Segment<'_>),
     /// The tunnel that the walk is in.
     encapsulation: Option<&'static str>,
 }
@@ -189,6 +230,12 @@ impl Facts<'_> {
         (self.crossings)(crossing);
     }
 
+    /// What may be the start of a stream, or may stand near it.
+    fn segment(&mut self, source: Mac, ip: Ip<'_>, carried: Transport<'_>) {
+        let encapsulation = self.encapsulation;
+        (self.segments)(&Segment { source, ip, encapsulation, carried });
+    }
+
     /// Something that lies about itself. `what` never depends on the bytes.
     pub fn oddity(&mut self, source: Source, mac: Mac, protocol: &str, what: &str) {
         let mac = mac.is_station().then_some(mac);
@@ -200,8 +247,13 @@ impl Facts<'_> {
 
     /// A tunnel's inside: what is put through the result is marked as being in it.
     fn inside<'s>(&'s mut self, encapsulation: &'static str) -> Facts<'s> {
-        let Facts { out, crossings, .. } = self;
-        Facts { out: &mut **out, crossings: &mut **crossings, encapsulation: Some(encapsulation) }
+        let Facts { out, crossings, segments, .. } = self;
+        Facts {
+            out: &mut **out,
+            crossings: &mut **crossings,
+            segments: &mut **segments,
+            encapsulation: Some(encapsulation),
+        }
     }
 }
 
@@ -229,7 +281,18 @@ pub fn dissect_with_crossings(
     out: &mut dyn FnMut(Source, Fact),
     crossings: &mut dyn FnMut(Crossing),
 ) -> Reading {
-    walk::link(link_type, frame, &mut Facts { out, crossings, encapsulation: None })
+    dissect_with_streams(link_type, frame, out, crossings, &mut |_| ())
+}
+
+/// The same, and what streams are put together from, of this link and of the tunnels on it.
+pub fn dissect_with_streams(
+    link_type: LinkType,
+    frame: &[u8],
+    out: &mut dyn FnMut(Source, Fact),
+    crossings: &mut dyn FnMut(Crossing),
+    segments: &mut dyn FnMut(&Segment<'_>),
+) -> Reading {
+    walk::link(link_type, frame, &mut Facts { out, crossings, segments, encapsulation: None })
 }
 
 /// Wakes the members that `fits` chooses.
@@ -279,15 +342,26 @@ mod check {
     pub const OURS: Mac = Mac([2, 0, 0, 0, 0, 5]);
     pub const MACS: Macs = Macs { source: OURS, destination: Mac([2, 0, 0, 0, 0, 7]) };
 
-    /// What an Ethernet frame says, without the traffic that every IP packet is.
+    /// What an Ethernet frame says, without the ground that every frame is: whose it is, and what ARP asked.
     pub fn facts(frame: &[u8]) -> Vec<Fact> {
         let mut facts = Vec::new();
         dissect(LinkType::ETHERNET, frame, &mut |_, fact| {
-            if !matches!(fact, Fact::Traffic { .. }) {
+            if !is_ground(&fact) {
                 facts.push(fact);
             }
         });
         facts
+    }
+
+    fn is_ground(fact: &Fact) -> bool {
+        match fact {
+            Fact::Traffic { .. }
+            | Fact::SourceAddress { .. }
+            | Fact::Sender { .. }
+            | Fact::ArpExchange(_) => true,
+            Fact::Encapsulated { inner, .. } => is_ground(inner),
+            _ => false,
+        }
     }
 
     /// What the oddities of a frame say.

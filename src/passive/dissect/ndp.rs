@@ -1,9 +1,10 @@
-//! Neighbour discovery (RFC 4861, 4191, 8106): who uses which IPv6 address, and who says that it
+//! Neighbour discovery (RFC 4861, 4191, 8106, 8781, 8910): who uses which IPv6 address, and who says that it
 //! is a router.
 //!
 //! Taken: router advertisements whole; the binding of a sender (source link-layer option, else the
 //! frame's source) and of an advertised target; the target of duplicate address detection, which is
-//! not in use yet and binds nothing. Left: targets of other solicitations, which nobody has said exist; checksums, which
+//! not in use yet and binds nothing; redirects. Noted: what RFC 6105, 7113 and the audits of NDPMon look for, as far as one packet shows
+//! it; the listener notes what takes more. Left: targets of other solicitations, which nobody has said exist; checksums, which
 //! offloading leaves wrong in captures of one's own frames. Believed only with hop limit 255, which
 //! no router lets through; without it an oddity. Fragments are an oddity too (RFC 6980), and read as
 //! far as they go.
@@ -13,7 +14,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{Dissector, Facts, Packet, Wake};
 use crate::net::{Mac, special};
 use crate::observe::{
-    Fact, Foreign, PrefixInformation, RouteInformation, RouterAdvertisement, Source,
+    Fact, Foreign, PrefixInformation, Redirect, RouteInformation, RouterAdvertisement, Source,
 };
 use crate::wire::icmp::Icmp;
 use crate::wire::ndp::{self, Message, NdOption, Options, Router};
@@ -64,9 +65,19 @@ impl Dissector for Ndp {
             Message::NeighbourSolicitation { target } if source.is_unspecified() => {
                 self.tried(packet, target, options, facts)
             }
-            Message::RouterSolicitation
-            | Message::NeighbourSolicitation { .. }
-            | Message::Redirect { .. } => self.sender(packet, source, options, facts),
+            Message::Redirect { target, destination } => {
+                if !source.is_unicast_link_local() {
+                    self.odd(packet, facts, "redirect from no link-local address");
+                }
+                let (next_hop, destination) = (target.into(), destination.into());
+                let (ip, mac) = (source.into(), packet.source);
+                facts.put(Source::Ndp, Fact::Redirect(Redirect { ip, mac, next_hop, destination }));
+                // Its link-layer option is the target's.
+                link_layer(options, |_| None).1
+            }
+            Message::RouterSolicitation | Message::NeighbourSolicitation { .. } => {
+                self.sender(packet, source, options, facts)
+            }
         }
     }
 }
@@ -87,6 +98,10 @@ impl Ndp {
         if !source.is_unicast_link_local() {
             self.odd(packet, facts, "router advertisement from no link-local address");
         }
+        if packet.ip.is_some_and(|ip| ip.has_options) {
+            // RFC 7113: the way around guards that look at the first header only.
+            self.odd(packet, facts, "router advertisement behind extension headers");
+        }
         let mut advertisement = RouterAdvertisement {
             router: source.into(),
             mac: packet.source,
@@ -100,6 +115,10 @@ impl Ndp {
             routes: Vec::new(),
             rdnss: Vec::new(),
             dnssl: Vec::new(),
+            reachable_time: router.reachable_time,
+            retransmission: router.retransmission,
+            pref64: Vec::new(),
+            captive_portal: None,
         };
         let mut named = None;
         let mut fault = Ok(());
@@ -113,6 +132,16 @@ impl Ndp {
                 Err(fault) => Err(fault),
             }
             .and(fault);
+        }
+        for prefix in &advertisement.prefixes {
+            if prefix.valid_lifetime == 0 {
+                self.odd(packet, facts, "prefix with lifetime zero");
+            } else if prefix.preferred_lifetime > prefix.valid_lifetime {
+                self.odd(packet, facts, "prefix preferred for longer than it is valid");
+            }
+            if prefix.autonomous && prefix.prefix.length() != 64 {
+                self.odd(packet, facts, "prefix for autoconfiguration that is not a /64");
+            }
         }
         self.bind(packet, source, named, facts);
         facts.put(Source::RouterAdvertisement, Fact::RouterAdvertisement(advertisement));
@@ -236,6 +265,12 @@ fn take(option: NdOption<'_>, advertisement: &mut RouterAdvertisement) -> Result
             let domains = ndp::search_domains(octets)?;
             advertisement.dnssl.extend(domains.iter().map(|domain| Foreign::new(domain)));
         }
+        NdOption::Nat64(prefix) => advertisement.pref64.push(prefix),
+        NdOption::CaptivePortal(octets) => {
+            // Padded with zeros to a multiple of eight octets.
+            let address = octets.split(|octet| *octet == 0).next().unwrap_or_default();
+            advertisement.captive_portal = Some(Foreign::from_bytes(address));
+        }
         NdOption::SourceLinkLayer(_) | NdOption::TargetLinkLayer(_) | NdOption::Unknown(_) => {}
     }
     Ok(())
@@ -284,11 +319,36 @@ mod tests {
         let fragment = [&[60, 0, 0, 0, 0, 0, 0, 7][..], &hidden].concat();
         let frame = packet("fe80::1", "ff02::1", Protocol::FRAGMENT, 255, &fragment);
         assert!(advertised(&frame).is_some());
-        assert_eq!(oddities(&frame), ["neighbour discovery in fragments"]);
+        let hidden =
+            ["neighbour discovery in fragments", "router advertisement behind extension headers"];
+        assert_eq!(oddities(&frame), hidden);
         // The whole message in the second fragment: nothing to read, but not unseen.
         let fragment = [60, 0, 0, 1, 0, 0, 0, 7, 58, 1, 1, 12, 0, 0, 0, 0];
         let frame = packet("fe80::1", "ff02::1", Protocol::FRAGMENT, 255, &fragment);
         assert_eq!(oddities(&frame), ["extension headers that hide the upper layer"]);
+    }
+
+    #[test]
+    fn newer_options_and_what_audits_look_for() {
+        let mut message = ADVERTISEMENT.to_vec();
+        message[20..24].fill(0);
+        message.extend([38, 2, 0, 0, 0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend([37, 1, b'h', b't', b't', b'p', 0, 0]);
+        let frame = packet("fe80::1", "ff02::1", Protocol::ICMPV6, 255, &message);
+        let advertisement = advertised(&frame).unwrap();
+        assert_eq!(advertisement.pref64, ["64:ff9b::/96".parse().unwrap()]);
+        assert_eq!(advertisement.captive_portal, Some(Foreign::new("http")));
+        assert!(oddities(&frame).contains(&"prefix with lifetime zero".to_owned()));
+    }
+
+    #[test]
+    fn a_redirect_names_who_says_it_and_whereto() {
+        let mut message = vec![137, 0, 0, 0, 0, 0, 0, 0];
+        message.extend("fe80::9".parse::<Ipv6Addr>().unwrap().octets());
+        message.extend("2001:db8::7".parse::<Ipv6Addr>().unwrap().octets());
+        let frame = packet("fe80::1", "fe80::5", Protocol::ICMPV6, 255, &message);
+        let [Fact::Redirect(redirect)] = &facts(&frame)[..] else { panic!() };
+        assert_eq!(redirect.next_hop, "fe80::9".parse::<IpAddr>().unwrap());
     }
 
     #[test]

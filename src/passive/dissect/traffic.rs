@@ -1,10 +1,10 @@
 //! IP headers (RFC 791, 8200): which source addresses are on the wire, behind which MAC.
 //!
-//! Taken: unicast sources with their hop limit as it arrived. Left: destinations, whom nobody has
-//! heard, and what is inside tunnels. Noted: sources that no station may have.
+//! Taken: unicast sources with their hop limit as it arrived; where no MAC stands beside the source (raw IP, inside a tunnel) or
+//! none can have it, the address alone. Left: destinations, whom nobody has heard. Noted: sources that no station may have.
 
 use super::{Dissector, Facts, Packet, Wake};
-use crate::net::special;
+use crate::net::{Mac, special};
 use crate::observe::{Fact, Source};
 use crate::wire::WireError;
 
@@ -25,10 +25,18 @@ impl Dissector for Traffic {
 
     fn read(&self, packet: &Packet<'_>, facts: &mut Facts<'_>) -> Result<(), WireError> {
         let Some(ip) = packet.ip else { return Ok(()) };
+        let unheard = |facts: &mut Facts<'_>| {
+            facts.put(Source::Traffic, Fact::SourceAddress { ip: ip.source });
+            if packet.source != Mac::ZERO {
+                facts.put(Source::Traffic, Fact::Sender { mac: packet.source });
+            }
+        };
         if facts.encapsulation.is_some() || !packet.source.is_station() {
+            unheard(facts);
             return Ok(());
         }
         if ip.source.is_unspecified() {
+            unheard(facts);
             return Ok(());
         }
         if !special::is_host(ip.source) {
@@ -38,6 +46,7 @@ impl Dissector for Traffic {
                 self.name(),
                 "source address that no station can have",
             );
+            unheard(facts);
             return Ok(());
         }
         facts.put(
