@@ -47,7 +47,9 @@ pub fn check(target: &Target, input: &[u8], thoroughness: Thoroughness) {
         for (_, fact) in &outcome.facts {
             fact_is_sound(target, fact, octets);
         }
-        assert_eq!(outcome, (target.read)(input), "{}: not the same again", target.name);
+        if target.repeats {
+            assert_eq!(outcome, (target.read)(input), "{}: not the same again", target.name);
+        }
     }
 }
 

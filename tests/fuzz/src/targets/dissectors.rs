@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use jiebei::net::Mac;
 use jiebei::passive::dissect::{self, Dissector, Wake};
 use jiebei::wire::build::{self, Macs};
-use jiebei::wire::{EtherType, Ethernet, Ip, LinkType, Protocol, ethernet, udp::Udp};
+use jiebei::wire::ethernet::{self, Carried};
+use jiebei::wire::udp::Udp;
+use jiebei::wire::{EtherType, Ethernet, Ip, LinkType, Protocol};
 
 use super::samples::Samples;
 use super::{Outcome, Target};
@@ -152,7 +154,22 @@ fn frame(wake: Wake, shape: Shape, payload: &[u8]) -> Option<Vec<u8>> {
             let (before, behind) = payload.split_at_checked(at)?;
             datagram((SOME_PORT, SOME_PORT), &[before, octets, behind].concat())
         }
+        Wake::AnyDatagram => {
+            let (&port, payload) = payload.split_first_chunk()?;
+            datagram(shape.ports(u16::from_be_bytes(port)), payload)
+        }
+        Wake::Llc(point) => Some(llc(macs, &[&[point, point, 3], payload].concat())),
+        Wake::Snap([a, b, c], number) => {
+            let [d, e] = number.to_be_bytes();
+            Some(llc(macs, &[&[0xaa, 0xaa, 3, a, b, c, d, e], payload].concat()))
+        }
     }
+}
+
+/// IEEE 802.3: a length, and what follows it.
+fn llc(macs: Macs, bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(1500).to_be_bytes();
+    [&macs.destination.0[..], &macs.source.0, &length, bytes].concat()
 }
 
 /// What captures have for a dissector: the payloads of what wakes it, in the plain place.
@@ -175,7 +192,18 @@ fn seeds(dissector: &dyn Dissector, samples: &Samples) -> Vec<Vec<u8>> {
 }
 
 fn payload_for(wake: Wake, frame: &Ethernet<'_>) -> Option<(u8, Vec<u8>)> {
-    let ethernet::Carried::EtherType(carried) = frame.carried else { return None };
+    let carried = match (frame.carried, wake) {
+        (Carried::EtherType(carried), _) => carried,
+        (Carried::Llc(point), Wake::Llc(wanted)) if point == wanted => {
+            // Behind the two service access points and the control field.
+            return Some((0, frame.payload.get(3..).unwrap_or(frame.payload).to_vec()));
+        }
+        (Carried::Snap(organisation, number), Wake::Snap(wanted, of)) => {
+            let is_it = (organisation, number) == (wanted, of);
+            return is_it.then(|| (0, frame.payload.to_vec()));
+        }
+        _ => return None,
+    };
     if let Wake::EtherType(ethertype) = wake {
         return (carried == ethertype).then(|| (0, frame.payload.to_vec()));
     }
@@ -189,7 +217,7 @@ fn payload_for(wake: Wake, frame: &Ethernet<'_>) -> Option<(u8, Vec<u8>)> {
     let upper = ip.payload;
     let udp = (ip.protocol == Protocol::UDP).then(|| Udp::read(upper).ok()).flatten();
     match wake {
-        Wake::EtherType(_) => None,
+        Wake::EtherType(_) | Wake::Llc(_) | Wake::Snap(..) => None,
         Wake::Ip => Some((shape, [&[ip.protocol.0], upper].concat())),
         Wake::Protocol(protocol) => (ip.protocol == protocol).then(|| (shape, upper.to_vec())),
         Wake::Icmpv6(icmp_type) => {
@@ -201,6 +229,10 @@ fn payload_for(wake: Wake, frame: &Ethernet<'_>) -> Option<(u8, Vec<u8>)> {
             shape |= u8::from(udp.source == port) << 1;
             shape |= u8::from(udp.source == udp.destination) << 5;
             Some((shape, udp.payload.to_vec()))
+        }
+        Wake::AnyDatagram => {
+            let udp = udp?;
+            Some((shape, [&udp.destination.to_be_bytes(), udp.payload].concat()))
         }
         Wake::Datagram(at, octets) => {
             let payload = udp?.payload;

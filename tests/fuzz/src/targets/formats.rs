@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use jiebei::wire::{self, Headers, LinkType, Protocol};
+use jiebei::wire::{self, Headers, LinkType, Protocol, quic, tls};
 
 use super::dissectors::read;
 use super::{Outcome, Target};
@@ -28,7 +28,27 @@ pub fn targets() -> Vec<Target> {
             |(_, frame): &(LinkType, Vec<u8>)| frame.get(14..).unwrap_or_default().to_vec();
         samples.frames.iter().map(behind).collect()
     };
+    let datagrams = |samples: &super::Samples| {
+        let is_initial =
+            |(_, frame): &&(LinkType, Vec<u8>)| frame.get(42..).is_some_and(quic::is_initial);
+        let datagram =
+            |(_, frame): &(LinkType, Vec<u8>)| frame.get(42..).unwrap_or_default().to_vec();
+        let found = samples.frames.iter().filter(is_initial).map(datagram);
+        found.chain([vec![0xc0, 0, 0, 0, 1, 8]]).collect()
+    };
+    let hellos = |samples: &super::Samples| {
+        let behind =
+            |(_, frame): &(LinkType, Vec<u8>)| frame.get(54..).unwrap_or_default().to_vec();
+        samples.frames.iter().map(behind).collect()
+    };
     vec![
+        Target::new("quic-initial", initials, datagrams),
+        Target::new(
+            "handshakes",
+            |input| Outcome { digest: handshakes(input) as u64, ..Outcome::default() },
+            hellos,
+        )
+        .longest(4096),
         Target::new("frame", frame, frames),
         Target::new(
             "wire",
@@ -36,6 +56,37 @@ pub fn targets() -> Vec<Target> {
             payloads,
         ),
     ]
+}
+
+/// What TLS, QUIC and NTLM have in a stream.
+fn handshakes(bytes: &[u8]) -> usize {
+    let mut octets = 0;
+    for message in tls::messages(bytes) {
+        let _ = tls::ServerHello::read(message.body);
+        octets += tls::ClientHello::read(message.body).map_or(0, |hello| hello.ja4('t').len());
+        octets += tls::certificates(message.body).map(<[u8]>::len).sum::<usize>();
+    }
+    let _ = tls::handshake(bytes);
+    let _ = (tls::ClientHello::read(bytes), tls::ServerHello::read(bytes));
+    octets += tls::certificates(bytes).map(<[u8]>::len).sum::<usize>();
+    let _ = wire::x509::Certificate::read(bytes);
+    if let Some(message) = wire::ntlm::find(bytes) {
+        let _ = wire::ntlm::Ntlm::read(message);
+    }
+    octets + quic::crypto(bytes).iter().map(|(_, piece)| piece.len()).sum::<usize>()
+}
+
+/// QUIC's first packets, opened where they are what they claim to be.
+fn initials(bytes: &[u8]) -> Outcome {
+    let mut octets = 0;
+    for initial in quic::initials(bytes) {
+        for sender in [quic::Sender::Client, quic::Sender::Server] {
+            let keys = quic::Keys::new(initial.version, initial.destination_id, sender);
+            let frames = keys.and_then(|keys| keys.open(&initial)).unwrap_or_default();
+            octets += quic::crypto(&frames).iter().map(|(_, piece)| piece.len()).sum::<usize>();
+        }
+    }
+    Outcome { digest: octets as u64, ..Outcome::default() }
 }
 
 /// Every reader that takes bytes alone. What they read is the number.
@@ -84,6 +135,30 @@ pub fn read_all(bytes: &[u8]) -> u64 {
     let _ = wire::tunnel::mpls(bytes);
     let _ = wire::tunnel::metadata(bytes);
     let _ = wire::tunnel::backbone(bytes);
+    let _ = wire::tunnel::gtp(bytes);
+    see(wire::tunnel::labels(bytes).len());
+    let _ = wire::bgp::Open::read(bytes);
+    let _ = wire::carp::Carp::read(bytes);
+    let _ = wire::cdp::Cdp::read(bytes);
+    let _ = wire::edp::Edp::read(bytes);
+    let _ = wire::edp::Mndp::read(bytes);
+    let _ = wire::glbp::Glbp::read(bytes);
+    let _ = wire::isis::Isis::read(bytes);
+    let _ = wire::pppoe::Pppoe::read(bytes);
+    let _ = wire::slow::read(bytes);
+    let _ = wire::stp::read(bytes);
+    see(usize::from(wire::marks::is_wireguard(bytes)));
+    let _ = (wire::marks::ike(bytes), wire::marks::ike_or_esp(bytes), wire::marks::l2tp(bytes));
+    let _ = (wire::marks::pptp(bytes), wire::marks::gre(bytes), wire::marks::authentication(bytes));
+    let _ = wire::netbios::NameService::read(bytes);
+    let _ = wire::netbios::Datagram::read(bytes).map(|datagram| datagram.map(|one| one.browser()));
+    let _ = wire::snmp::read(bytes);
+    let _ = wire::snmp::hear(bytes);
+    see(wire::head::Head::read(bytes).fields().count());
+    let mut leaves = 0;
+    wire::leaves::leaves(bytes, |_, _, _| leaves += 1);
+    see(leaves);
+    see(handshakes(bytes));
     for link_type in 0..LINK_TYPES {
         let read = wire::link_header::read(LinkType(link_type), bytes);
         see(read.and_then(Result::ok).map_or(0, |header| header.payload.len()));

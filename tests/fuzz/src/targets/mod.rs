@@ -11,6 +11,7 @@ mod dissectors;
 pub mod formats;
 mod others;
 pub mod samples;
+mod streams;
 
 pub use check::{Thoroughness, check, draw};
 
@@ -35,6 +36,8 @@ pub struct Target {
     /// The most octets of an input.
     pub longest: usize,
     pub read: Box<dyn Fn(&[u8]) -> Outcome>,
+    /// Whether the same input gives the same again: not where something is remembered from one to the next.
+    pub repeats: bool,
     /// Inputs to begin with.
     pub seeds: Box<dyn Fn(&Samples) -> Vec<Vec<u8>>>,
 }
@@ -46,7 +49,7 @@ impl Target {
         seeds: impl Fn(&Samples) -> Vec<Vec<u8>> + 'static,
     ) -> Target {
         let (read, seeds) = (Box::new(read), Box::new(seeds));
-        Target { name: name.to_owned(), longest: LONGEST, read, seeds }
+        Target { name: name.to_owned(), longest: LONGEST, read, repeats: true, seeds }
     }
 
     fn longest(self, longest: usize) -> Target {
@@ -57,6 +60,7 @@ impl Target {
 /// Every target. Dissectors first, in their order.
 pub fn all() -> Vec<Target> {
     let mut targets = dissectors::targets();
+    targets.extend(streams::targets());
     targets.extend(formats::targets());
     targets.extend(containers::targets());
     targets.extend(others::targets());
