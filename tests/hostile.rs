@@ -23,6 +23,7 @@ use targets::samples::{self, Samples};
 use targets::{Thoroughness, check};
 
 #[path = "fuzz/src/targets/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "what only the fuzzer needs")]
 mod targets;
 
 /// SplitMix64: small, and the same everywhere.

@@ -18,9 +18,8 @@ pub enum Thoroughness {
 
 /// Of inputs, where only some are checked to the end.
 const ONE_OF: u64 = 16;
-/// Octets held at a time for each octet of input, and whatever the input: tables, buffers of readers.
+/// Octets held at a time for each octet of input, beside what the target has anyway.
 const OF_EACH_OCTET: usize = 64;
-const OF_ANY: usize = 1 << 20;
 /// All that was asked for, also what was given back, beside the most that may be held.
 const OF_WHAT_IS_HELD: usize = 4;
 /// Facts of one frame: one for each of its octets, or as many as a short frame has records for. No dissector comes near.
@@ -38,7 +37,7 @@ pub fn check(target: &Target, input: &[u8], thoroughness: Thoroughness) {
     let took = began.elapsed();
     assert!(took <= LONGEST || fastest(target, input) <= LONGEST, "{}: {took:?}", target.name);
     let octets = input.len().max(outcome.octets);
-    let bound = octets * OF_EACH_OCTET + OF_ANY;
+    let bound = octets * OF_EACH_OCTET + target.beside;
     assert!(allocated.most <= bound, "{}: held {allocated:?} for {octets} octets", target.name);
     let churn = bound * OF_WHAT_IS_HELD;
     assert!(allocated.taken <= churn, "{}: took {allocated:?} for {octets} octets", target.name);

@@ -38,6 +38,8 @@ pub struct Target {
     pub read: Box<dyn Fn(&[u8]) -> Outcome>,
     /// Whether the same input gives the same again: not where something is remembered from one to the next.
     pub repeats: bool,
+    /// Octets that it may hold whatever the input: tables, buffers of readers.
+    pub beside: usize,
     /// Inputs to begin with.
     pub seeds: Box<dyn Fn(&Samples) -> Vec<Vec<u8>>>,
 }
@@ -49,7 +51,14 @@ impl Target {
         seeds: impl Fn(&Samples) -> Vec<Vec<u8>> + 'static,
     ) -> Target {
         let (read, seeds) = (Box::new(read), Box::new(seeds));
-        Target { name: name.to_owned(), longest: LONGEST, read, repeats: true, seeds }
+        Target {
+            name: name.to_owned(),
+            longest: LONGEST,
+            read,
+            repeats: true,
+            beside: 1 << 20,
+            seeds,
+        }
     }
 
     fn longest(self, longest: usize) -> Target {

@@ -26,16 +26,16 @@ const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 20, 1, 7));
 const LONGEST: usize = 8192;
 /// Turns of one head: as the table makes.
 const MOST_TURNS: usize = 64;
+/// The tables of a new listener: some 4 MiB for directions of streams alone.
+const LISTENER: usize = 16 << 20;
 /// Inputs that one listener hears: making one takes longer than most inputs.
 const OF_ONE_LISTENER: u64 = 512;
 
 pub fn targets() -> Vec<Target> {
     let mut targets: Vec<Target> = reader::ALL.iter().copied().map(target).collect();
-    targets.push(Target {
-        repeats: false,
-        ..Target::new("streams", conversation, conversations).longest(LONGEST)
-    });
-    targets.push(Target { repeats: false, ..Target::new("listener", heard, frames) });
+    let remembering = |target| Target { repeats: false, beside: LISTENER, ..target };
+    targets.push(remembering(Target::new("streams", conversation, conversations).longest(LONGEST)));
+    targets.push(remembering(Target::new("listener", heard, frames)));
     targets
 }
 
