@@ -1,221 +1,253 @@
-//! Packets that came in fragments (RFC 791 §3.2, RFC 8200 §4.5), put together: what hides in the second fragment is read like the rest.
+//! Neighbour discovery in fragments, put together again.
 //!
-//! **Bounds.** [`MOST`] packets at a time, each of [`MOST_OCTETS`] at most, in pieces of eight octets at least; the oldest gives way. A packet whose pieces
-//! overlap without being the same is given up (RFC 5722). Pieces that the capture has cut are not taken. What is inside tunnels is not put
-//! together; the packets of the tunnels themselves are.
+//! RFC 6980 forbids it, so it is sent by who hides something from guards that look at single frames (RFC 7113): the first fragment
+//! holds extension headers only, the message is in the second. Hosts that do not know RFC 6980 believe it. Fragments of anything else
+//! (the first says so) are left alone: what is behind IPv6's extension headers is no large traffic, and large traffic says UDP or TCP.
+//!
+//! **Bounds.** [`MOST_PACKETS`] packets at a time, the oldest gives way; [`MOST_PIECES`] pieces of [`MOST_OCTETS`] together, and what is
+//! larger is no advertisement. Pieces that overlap are a packet that nobody takes (RFC 5722), and are dropped here too.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::dissect::Segment;
 use crate::net::Mac;
-use crate::observe::VantageId;
-use crate::wire::LinkType;
+use crate::observe::{FrameNumber, VantageId};
+use crate::wire::ethernet::{Carried, Ethernet};
+use crate::wire::ip::Fragment;
+use crate::wire::{EtherType, Ip, LinkType, Protocol};
 
-/// Packets whose fragments are waited for. A guess: fragments follow each other within milliseconds.
-const MOST: usize = 128;
-/// What an IP packet may carry.
-const MOST_OCTETS: usize = 65_535;
-/// Seconds that a packet's fragments may be apart: as hosts wait (RFC 8200 §4.5).
-const PATIENCE: u32 = 60;
+/// Guesses.
+const MOST_PACKETS: usize = 64;
+const MOST_PIECES: usize = 8;
+const MOST_OCTETS: usize = 2048;
 
-/// By what the fragments of one packet are known.
-type Key = (VantageId, IpAddr, IpAddr, u8, u32);
+type Key = (VantageId, Mac, IpAddr, IpAddr, u32);
 
-#[derive(Debug, Default)]
-struct Pieces {
-    second: u32,
-    /// By their offsets, none over another.
-    pieces: Vec<(usize, Vec<u8>)>,
-    octets: usize,
-    /// Where the packet ends, once the last piece is there.
-    end: Option<usize>,
-    is_spoilt: bool,
+#[derive(Debug)]
+struct Gathering {
+    key: Key,
+    hop_limit: u8,
+    /// What stands behind the fragment header, as the first piece says.
+    next: Option<Protocol>,
+    destination: Mac,
+    /// Offset and octets.
+    pieces: Vec<(u16, Vec<u8>)>,
+    /// The length of the whole, once its last piece is there.
+    length: Option<usize>,
+    frames: Vec<FrameNumber>,
 }
 
+/// Fragments that wait for the others.
 #[derive(Debug, Default)]
-pub(super) struct Fragments {
-    known: HashMap<Key, Pieces>,
-    order: VecDeque<Key>,
-}
+pub(super) struct Fragments(VecDeque<Gathering>);
 
-impl Pieces {
-    fn add(&mut self, offset: usize, more: bool, piece: &[u8]) {
-        let end = offset.saturating_add(piece.len());
-        let place = self.pieces.partition_point(|(at, _)| *at < offset);
-        let (before, behind) = self.pieces.split_at_checked(place).unwrap_or_default();
-        if behind.first().is_some_and(|(at, known)| *at == offset && known == piece) {
-            return;
-        }
-        // Only the last may have a length that is no multiple of eight.
-        let is_odd = more && !piece.len().is_multiple_of(8);
-        let overlaps =
-            before.last().is_some_and(|(at, known)| offset < at.saturating_add(known.len()))
-                || behind.first().is_some_and(|(at, _)| *at < end);
-        if end > MOST_OCTETS
-            || piece.is_empty()
-            || is_odd
-            || overlaps
-            || (!more && self.end.is_some_and(|known| known != end))
-        {
-            self.is_spoilt = true;
-            self.pieces = Vec::new();
-            return;
-        }
-        if !more {
-            self.end = Some(end);
-        }
-        self.octets = self.octets.saturating_add(piece.len());
-        self.pieces.insert(place, (offset, piece.to_vec()));
-    }
-
-    /// The whole, if every piece is there: they do not overlap, so they are all there when they are long enough together.
-    fn whole(&self) -> Option<Vec<u8>> {
-        let end = self.end.filter(|end| *end == self.octets)?;
-        let whole: Vec<u8> = self.pieces.iter().flat_map(|(_, piece)| piece).copied().collect();
-        let is_to_the_end =
-            self.pieces.last().is_some_and(|(at, piece)| at.saturating_add(piece.len()) == end);
-        is_to_the_end.then_some(whole)
-    }
+/// A frame with the whole packet, as if it had never been cut, and the frames that it came in.
+pub(super) struct Whole {
+    pub frame: Vec<u8>,
+    pub frames: Vec<FrameNumber>,
 }
 
 impl Fragments {
-    /// Takes a fragment. With the last one missing comes the packet, as a frame to be read anew.
+    /// Takes a frame; gives the packet that it was the last piece of.
     pub(super) fn take(
         &mut self,
         vantage: VantageId,
-        second: u32,
-        segment: &Segment<'_>,
-    ) -> Option<(LinkType, Vec<u8>)> {
-        let ip = &segment.ip;
-        let fragment = ip.fragment?;
-        // An atomic one is whole (RFC 6946).
-        if (fragment.offset == 0 && !fragment.more) || ip.cut || segment.encapsulation.is_some() {
+        number: FrameNumber,
+        link_type: LinkType,
+        frame: &[u8],
+    ) -> Option<Whole> {
+        // Of a hundred million frames none passes here: an IPv6 header that starts with extension headers.
+        if link_type != LinkType::ETHERNET || !may_be(frame) {
             return None;
         }
-        let key = (vantage, ip.source, ip.destination, ip.protocol.0, fragment.identification);
-        let is_stale = |known: &Pieces| known.second.abs_diff(second) > PATIENCE;
-        if self.known.get(&key).is_some_and(is_stale) {
-            self.known.insert(key, Pieces::default());
+        let ethernet = Ethernet::read(frame).ok()?;
+        if ethernet.carried != Carried::EtherType(EtherType::IPV6) || !ethernet.source.is_station()
+        {
+            return None;
         }
-        if !self.known.contains_key(&key) {
-            // What is put together is gone from the map and not from the order.
-            while self.order.len() >= MOST {
-                let Some(oldest) = self.order.pop_front() else { break };
-                self.known.remove(&oldest);
+        let ip = Ip::read(ethernet.payload).ok().filter(|ip| ip.source.is_ipv6() && !ip.cut)?;
+        let piece = ip.fragment.filter(|piece| piece.offset > 0 || piece.more)?;
+        let (next, octets) = behind_fragment_header(ethernet.payload)?;
+        let key = (vantage, ethernet.source, ip.source, ip.destination, piece.identification);
+        let place = self.place_of(key, ip.hop_limit, ethernet.destination);
+        let is_whole = self.0.get_mut(place)?.add(piece, next, octets, number);
+        match is_whole {
+            Some(false) => None,
+            Some(true) => self.0.remove(place)?.whole(),
+            None => {
+                self.0.remove(place);
+                None
             }
-            self.order.push_back(key);
         }
-        let pieces = self.known.entry(key).or_default();
-        pieces.second = second;
-        if pieces.is_spoilt {
-            return None;
+    }
+
+    fn place_of(&mut self, key: Key, hop_limit: u8, destination: Mac) -> usize {
+        if let Some(place) = self.0.iter().position(|one| one.key == key) {
+            return place;
         }
-        pieces.add(usize::from(fragment.offset), fragment.more, ip.payload);
-        let whole = pieces.whole()?;
-        // Another of the same name is another packet.
-        *pieces = Pieces { second, ..Pieces::default() };
-        frame(segment, &whole)
+        if self.0.len() >= MOST_PACKETS {
+            self.0.pop_front();
+        }
+        self.0.push_back(Gathering {
+            key,
+            hop_limit,
+            next: None,
+            destination,
+            pieces: Vec::new(),
+            length: None,
+            frames: Vec::new(),
+        });
+        self.0.len().saturating_sub(1)
     }
 }
 
-/// A frame with the packet as it was before it was cut up.
-fn frame(segment: &Segment<'_>, whole: &[u8]) -> Option<(LinkType, Vec<u8>)> {
-    let ip = &segment.ip;
-    let length = u16::try_from(whole.len()).ok()?;
-    let mut bytes = Vec::with_capacity(whole.len().saturating_add(54));
-    let link = if segment.source == Mac::ZERO && segment.destination == Mac::ZERO {
-        LinkType::RAW
-    } else {
-        bytes.extend_from_slice(&segment.destination.0);
-        bytes.extend_from_slice(&segment.source.0);
-        let ethertype: u16 = if ip.source.is_ipv4() { 0x0800 } else { 0x86dd };
-        bytes.extend_from_slice(&ethertype.to_be_bytes());
-        LinkType::ETHERNET
-    };
-    match (ip.source, ip.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let total = length.checked_add(20)?;
-            bytes.extend_from_slice(&[0x45, ip.traffic_class]);
-            bytes.extend_from_slice(&total.to_be_bytes());
-            bytes.extend_from_slice(&ip.identification.to_be_bytes());
-            // Nobody here looks at the header's checksum: the captures of many cards have none.
-            bytes.extend_from_slice(&[0, 0, ip.hop_limit, ip.protocol.0, 0, 0]);
-            bytes.extend_from_slice(&source.octets());
-            bytes.extend_from_slice(&destination.octets());
+impl Gathering {
+    /// Whether it is whole now; `None` where it is nothing for us.
+    fn add(
+        &mut self,
+        piece: Fragment,
+        next: Protocol,
+        octets: &[u8],
+        number: FrameNumber,
+    ) -> Option<bool> {
+        if piece.offset == 0 {
+            if !matches!(
+                next,
+                Protocol::ICMPV6
+                    | Protocol::DESTINATION_OPTIONS
+                    | Protocol::HOP_BY_HOP
+                    | Protocol::ROUTING
+            ) {
+                return None;
+            }
+            self.next = Some(next);
         }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            bytes.extend_from_slice(&[0x60, 0, 0, 0]);
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(&[ip.protocol.0, ip.hop_limit]);
-            bytes.extend_from_slice(&source.octets());
-            bytes.extend_from_slice(&destination.octets());
+        let start = usize::from(piece.offset);
+        let end = start.checked_add(octets.len())?;
+        let overlaps = self.pieces.iter().any(|(offset, other)| {
+            let offset = usize::from(*offset);
+            start < offset.saturating_add(other.len()) && offset < end
+        });
+        if overlaps || end > MOST_OCTETS || self.pieces.len() >= MOST_PIECES {
+            return None;
         }
-        _ => return None,
+        self.pieces.push((piece.offset, octets.to_vec()));
+        self.frames.push(number);
+        if !piece.more {
+            self.length = Some(end);
+        }
+        let had: usize = self.pieces.iter().map(|(_, octets)| octets.len()).sum();
+        Some(self.next.is_some() && self.length == Some(had))
     }
-    bytes.extend_from_slice(whole);
-    Some((link, bytes))
+
+    /// With the fragment header of a packet of one piece (RFC 6946), so that it is seen to have been cut.
+    fn whole(mut self) -> Option<Whole> {
+        let (_, source, from, to, identification) = self.key;
+        let (IpAddr::V6(from), IpAddr::V6(to)) = (from, to) else { return None };
+        self.pieces.sort_unstable();
+        let payload: Vec<u8> = self.pieces.into_iter().flat_map(|(_, octets)| octets).collect();
+        let mut frame = Vec::with_capacity(payload.len().saturating_add(62));
+        frame.extend_from_slice(&self.destination.0);
+        frame.extend_from_slice(&source.0);
+        frame.extend_from_slice(&EtherType::IPV6.0.to_be_bytes());
+        let length = payload.len().saturating_add(8);
+        crate::wire::ipv6::write(&mut frame, from, to, Protocol::FRAGMENT, self.hop_limit, length);
+        frame.extend_from_slice(&[self.next?.0, 0, 0, 0]);
+        frame.extend_from_slice(&identification.to_be_bytes());
+        frame.extend_from_slice(&payload);
+        Some(Whole { frame, frames: self.frames })
+    }
+}
+
+/// Whether a frame may hold such a packet, by one look behind its Ethernet header; tagged frames are looked at whole.
+fn may_be(frame: &[u8]) -> bool {
+    match frame.get(12..14) {
+        Some([0x86, 0xdd]) => matches!(frame.get(20), Some(0 | 43 | 44 | 60)),
+        Some([0x81, 0x00] | [0x88, 0xa8]) => true,
+        _ => false,
+    }
+}
+
+/// What the fragment header announces, and the octets behind it.
+fn behind_fragment_header(packet: &[u8]) -> Option<(Protocol, &[u8])> {
+    let stated = usize::from(u16::from_be_bytes([*packet.get(4)?, *packet.get(5)?]));
+    let mut next = *packet.get(6)?;
+    let mut rest = packet.get(40..)?;
+    rest = rest.get(..stated).unwrap_or(rest);
+    // Before it stand at most hop-by-hop, destination options and routing. RFC 8200 §4.1.
+    for _ in 0..4 {
+        let [following, length, ..] = *rest else { return None };
+        if next == Protocol::FRAGMENT.0 {
+            return Some((Protocol(following), rest.get(8..)?));
+        }
+        if !matches!(next, 0 | 43 | 60) {
+            return None;
+        }
+        rest = rest.get(usize::from(length).saturating_add(1).saturating_mul(8)..)?;
+        next = following;
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::wire::{Ip, Protocol, Transport, ipv4};
+    use crate::wire::build::{self, Macs};
 
-    fn fragment(offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
-        let (source, destination) = ([10, 20, 1, 5].into(), [10, 20, 1, 7].into());
-        let mut packet = Vec::new();
-        ipv4::write(&mut packet, source, destination, Protocol::UDP, 64, payload.len());
-        let field = offset / 8 | if more { 0x2000 } else { 0 };
-        packet[6..8].copy_from_slice(&field.to_be_bytes());
-        packet.extend_from_slice(payload);
-        packet
+    const MACS: Macs =
+        Macs { source: Mac([2, 0, 0, 0, 0, 5]), destination: Mac([0x33, 0x33, 0, 0, 0, 1]) };
+
+    fn piece(next: u8, place: u16, id: u8, octets: &[u8]) -> Vec<u8> {
+        let [high, low] = place.to_be_bytes();
+        let payload = [&[next, 0, high, low, 0, 0, 0, id][..], octets].concat();
+        let (from, to) = ("fe80::5".parse().unwrap(), "ff02::1".parse().unwrap());
+        build::packet(MACS, from, to, Protocol::FRAGMENT, 255, &payload).unwrap()
     }
 
-    fn take(fragments: &mut Fragments, packet: &[u8]) -> Option<Vec<u8>> {
-        let segment = Segment {
-            source: Mac([2, 0, 0, 0, 0, 5]),
-            destination: Mac([2, 0, 0, 0, 0, 7]),
-            ip: Ip::read(packet).unwrap(),
-            encapsulation: None,
-            carried: Transport::Other,
-        };
-        fragments.take(VantageId(0), 9, &segment).map(|(_, frame)| frame)
+    fn take(fragments: &mut Fragments, number: u64, frame: &[u8]) -> Option<Whole> {
+        fragments.take(VantageId(0), FrameNumber(number), LinkType::ETHERNET, frame)
     }
 
     #[test]
-    fn pieces_in_any_order_make_a_packet() {
-        let mut fragments = Fragments::default();
-        let pieces = [
-            fragment(16, false, b"end"),
-            fragment(0, true, &[1; 8]),
-            fragment(0, true, &[1; 8]),
-            fragment(8, true, &[2; 8]),
-        ];
-        let [.., whole] = pieces.map(|piece| take(&mut fragments, &piece));
-        let whole = whole.unwrap();
-        assert_eq!(whole.len(), 14 + 20 + 19);
-        assert!(whole.ends_with(b"\x02end"));
-    }
-
-    #[test]
-    fn what_overlaps_is_given_up() {
-        let mut fragments = Fragments::default();
-        for piece in
-            [fragment(0, true, &[1; 16]), fragment(8, true, &[2; 8]), fragment(16, false, b"e")]
-        {
-            assert_eq!(take(&mut fragments, &piece), None);
+    fn an_advertisement_in_two_pieces_is_whole_in_whatever_order_they_come() {
+        let options = [58, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let (first, second) = (piece(60, 1, 7, &options), piece(60, 16, 7, &[134, 0, 0, 0, 64]));
+        for order in [[&first, &second], [&second, &first]] {
+            let mut fragments = Fragments::default();
+            assert!(take(&mut fragments, 1, order[0]).is_none());
+            let whole = take(&mut fragments, 2, order[1]).unwrap();
+            assert_eq!(whole.frames, [FrameNumber(1), FrameNumber(2)]);
+            let ip = Ip::read(&whole.frame[14..]).unwrap();
+            assert_eq!((ip.protocol, ip.payload), (Protocol::ICMPV6, &[134, 0, 0, 0, 64][..]));
+            assert!(ip.fragment.is_some() && ip.hop_limit == 255);
+            assert!(fragments.0.is_empty());
         }
     }
 
     #[test]
-    fn a_flood_of_beginnings_is_bounded() {
+    fn what_overlaps_is_too_large_or_is_something_else_is_left() {
         let mut fragments = Fragments::default();
-        for number in 0..1000u16 {
-            let mut packet = fragment(0, true, &[1; 8]);
-            packet[4..6].copy_from_slice(&number.to_be_bytes());
-            assert_eq!(take(&mut fragments, &packet), None);
+        assert!(take(&mut fragments, 1, &piece(58, 1, 7, &[134; 16])).is_none());
+        assert!(take(&mut fragments, 2, &piece(58, 8, 7, &[134; 16])).is_none());
+        assert!(fragments.0.is_empty());
+        assert!(take(&mut fragments, 3, &piece(17, 1, 8, &[0; 16])).is_none());
+        assert!(take(&mut fragments, 4, &piece(58, 1 | 2040, 9, &[0; 16])).is_none());
+        assert!(fragments.0.is_empty());
+        for id in 0..200 {
+            take(&mut fragments, 5, &piece(58, 1, id, &[134; 16]));
         }
-        assert_eq!((fragments.known.len(), fragments.order.len()), (MOST, MOST));
+        assert_eq!(fragments.0.len(), MOST_PACKETS);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let mut fragments = Fragments::default();
+            let head = [&[2; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 40, 44, 255]].concat();
+            take(&mut fragments, 1, &[&head[..], &bytes].concat());
+            take(&mut fragments, 2, &bytes);
+        }
     }
 }

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::clocks::Clocks;
 use super::dissect::{Reading, dissect_with_streams};
 use super::fragments::Fragments;
 use super::heard;
 use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
+use super::reassembly::{Packet, Reassembly};
 use super::streams::Streams;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
@@ -48,8 +50,10 @@ pub struct Listener {
     limits: Limits,
     changes: Changes,
     streams: Streams,
-    fragments: Fragments,
+    reassembly: Reassembly,
     spoken: Limit<u64>,
+    clocks: Clocks,
+    fragments: Fragments,
     octets: usize,
 }
 
@@ -89,6 +93,22 @@ impl Listener {
         link_type: LinkType,
         frame: &[u8],
     ) {
+        self.read(log, vantage, at, &[number], link_type, frame);
+        if let Some(whole) = self.fragments.take(vantage, number, link_type, frame) {
+            self.read(log, vantage, at, &whole.frames, link_type, &whole.frame);
+            self.heard.frames = self.heard.frames.saturating_sub(1);
+        }
+    }
+
+    fn read(
+        &mut self,
+        log: &mut Log,
+        vantage: VantageId,
+        at: Timestamp,
+        shown: &[FrameNumber],
+        link_type: LinkType,
+        frame: &[u8],
+    ) {
         let Listener {
             heard,
             traffic,
@@ -100,9 +120,11 @@ impl Listener {
             limits,
             changes,
             streams,
-            fragments,
+            reassembly,
             spoken,
+            clocks,
             octets,
+            fragments: _,
         } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
@@ -112,7 +134,7 @@ impl Listener {
                 return false;
             }
             let weight = weight(&fact);
-            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
+            if let Some((_, true)) = log.observe(at, vantage, source, fact, shown) {
                 *octets = octets.saturating_add(weight);
             }
             true
@@ -173,8 +195,9 @@ impl Listener {
             &mut |seen| crossing = Some(seen),
             &mut |segment| {
                 if segment.ip.fragment.is_some() {
-                    whole = fragments.take(vantage, second, segment);
+                    whole = reassembly.take(vantage, second, shown, segment);
                 }
+                said.extend(clocks.take(vantage, at, segment).map(|fact| (segment.source, fact)));
                 streams
                     .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
             },
@@ -221,10 +244,10 @@ impl Listener {
                 *count = count.saturating_add(1);
             }
         }
-        // Put together from fragments it is read once more, and is no fragment now. The frame is that of the last piece.
-        if let Some((link_type, packet)) = whole {
+        // Put together from fragments it is read once more, and is no fragment now.
+        if let Some(Packet { link_type, frame, frames }) = whole {
+            self.read(log, vantage, at, &frames, link_type, &frame);
             self.heard.frames = self.heard.frames.saturating_sub(1);
-            self.take(log, vantage, at, number, link_type, &packet);
         }
     }
 }
@@ -264,7 +287,7 @@ fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
 /// Whose words the head of a stream is.
 fn speaker(fact: &Fact) -> Option<IpAddr> {
     Some(match fact {
-        Fact::TcpServer { ip, .. } => *ip,
+        Fact::TcpServer { ip, .. } | Fact::SeveralClocks { ip, .. } => *ip,
         Fact::TcpSyn(syn) => syn.ip,
         Fact::TlsClient(client) => client.client,
         Fact::TlsServer(server) => server.ip,

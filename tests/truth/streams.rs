@@ -31,6 +31,12 @@ pub const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     ("libpcap__AH-IPcomp-IPv4.pcap", "http_hosts", "", "compressed"),
     ("libpcap__AH-IPcomp-IPv4.pcap", "http_user_agents", "", "compressed"),
     ("libpcap__AH-IPcomp-IPv4.pcap", "http_servers", "", "compressed"),
+    (
+        "zeek__smb3_multichannel.pcap",
+        "ntlm_clients",
+        "NULL",
+        "a session set up after a megabyte of the stream; heads have eight KiB",
+    ),
 ];
 
 fn any(facts: &Facts<'_>, is: impl Fn(&Fact) -> bool) -> bool {

@@ -18,6 +18,7 @@ mod openvpn;
 mod pptp;
 mod rdp;
 mod smb;
+mod socks;
 mod ssh;
 mod telnet;
 mod tls;
@@ -46,6 +47,7 @@ pub const ALL: &[&dyn Reader] = &[
     &pptp::Pptp,
     &dns::Dns,
     &openvpn::OpenVpn,
+    &socks::Socks,
     &dcerpc::Dcerpc,
     &ldap::Ldap,
     &telnet::Telnet,
