@@ -296,8 +296,11 @@ fn is_system(entry: &Value, _: &Value, facts: &Facts<'_>) -> bool {
         let Fact::TcpSyn(syn) = fact else { return false };
         let options = syn.signature.split(' ').next().unwrap();
         // Without options the signature begins with what is unusual.
-        let options =
-            if options.ends_with(['+', '-']) && !options.contains("eol") { "" } else { options };
+        let is_option = |word: &str| {
+            matches!(word, "sok" | "ts" | "sack" | "nop" | "bad")
+                || ["mss=", "ws=", "eol", "?"].iter().any(|kind| word.starts_with(kind))
+        };
+        let options = if options.split(',').all(is_option) { options } else { "" };
         let words: Vec<&str> = options.split(',').collect();
         let kinds: Vec<&str> = words
             .iter()
