@@ -19,6 +19,8 @@ use jiebei::observe::{
 use jiebei::passive::{Heard, Listener};
 use serde_json::Value;
 
+#[path = "truth/damage.rs"]
+mod truth_damage;
 #[path = "truth/l2.rs"]
 mod truth_l2;
 #[path = "truth/names.rs"]
@@ -309,6 +311,14 @@ fn what_is_not_there_is_not_reported() {
                 (kind, Fact::Tunnel(tunnel)) => {
                     kind.strip_prefix("tunnel:") == Some(tunnel.kind.word())
                 }
+                ("carp" | "hsrp" | "glbp", Fact::Redundancy(told)) => told.protocol == kind,
+                ("ospf", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Ospf,
+                ("hsrp", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Hsrp,
+                ("eigrp", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Eigrp,
+                ("rip", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Rip,
+                ("pim", Fact::RoutingSpeaker(s)) => s.protocol == RoutingProtocol::Pim,
+                (kind, Fact::Spoken(spoken)) => kind == spoken.protocol,
+                (kind, Fact::Said(said)) => kind == said.protocol,
                 _ => false,
             });
             assert!(!is_reported, "{}: {kind}", capture.display());

@@ -42,7 +42,6 @@ struct Pieces {
     frames: Vec<FrameNumber>,
     /// Where the packet ends, once the last piece is there.
     end: Option<usize>,
-    is_spoilt: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +69,8 @@ impl Pieces {
             || overlaps
             || (!more && self.end.is_some_and(|known| known != end))
         {
-            self.is_spoilt = true;
-            self.pieces = Vec::new();
+            // As hosts do: what was there is gone, and what comes next begins anew.
+            *self = Pieces { second: self.second, ..Pieces::default() };
             return;
         }
         if !more {
@@ -134,9 +133,6 @@ impl Reassembly {
         }
         let pieces = self.known.entry(key).or_default();
         pieces.second = second;
-        if pieces.is_spoilt {
-            return None;
-        }
         pieces.add(usize::from(fragment.offset), fragment.more, ip.payload);
         if pieces.frames.len() < MOST_SHOWN {
             pieces.frames.extend_from_slice(shown);
