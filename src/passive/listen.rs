@@ -77,6 +77,20 @@ impl Listener {
         &self.heard
     }
 
+    /// Goes on with an empty log. Every limit counts from nothing again, so a listening of months withholds no more than one of an
+    /// interval; what tells a change from a repetition stays, as far as there is room.
+    pub fn begin_anew(&mut self) {
+        let Listener { heard, mut advertisements, mut passages, mut changes, streams, .. } =
+            std::mem::take(self);
+        if advertisements.len() > MOST_ADVERTISEMENTS / 2 {
+            advertisements.clear();
+        }
+        passages.begin_anew();
+        changes.begin_anew();
+        *self =
+            Listener { heard, advertisements, passages, changes, streams, ..Listener::default() };
+    }
+
     /// Reads one frame and folds its facts into the log.
     pub fn take(
         &mut self,

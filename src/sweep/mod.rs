@@ -13,6 +13,7 @@ pub mod plan;
 pub mod profile;
 pub mod question;
 pub mod record;
+mod remembered;
 mod replay;
 mod reverse_walk;
 pub mod share;
@@ -22,6 +23,7 @@ mod tape;
 pub mod territory;
 mod unprivileged;
 pub mod vantage;
+mod vigil;
 mod watch;
 pub mod witnessed;
 mod zone_transfer;
@@ -31,9 +33,11 @@ pub use head::head;
 pub use intake::lock;
 pub use judge::{Case, day_of, judge, put};
 pub use orders::{EgressOrders, Forbidden, Machine, Orders, may_begin};
+pub use remembered::{MOST_REMEMBERED, Remembered};
 pub use replay::replay;
 pub use tape::{MOST_INTEREST, Tape};
 pub use unprivileged::unprivileged;
+pub use vigil::{Counters, Cut, Handed, Vigil, Watching};
 pub use watch::{Ears, watch, watch_head};
 
 /// The program and version that a result names.
