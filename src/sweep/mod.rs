@@ -38,7 +38,7 @@ pub use replay::replay;
 pub use tape::{MOST_INTEREST, Tape};
 pub use unprivileged::unprivileged;
 pub use vigil::{Counters, Cut, Handed, Vigil, Watching};
-pub use watch::{Ears, watch, watch_head};
+pub use watch::{watch, watch_head};
 
 /// The program and version that a result names.
 pub const GENERATOR: &str = concat!("jiebei ", env!("CARGO_PKG_VERSION"));

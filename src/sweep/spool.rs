@@ -59,7 +59,14 @@ impl Spool {
     pub fn create(path: &Path) -> io::Result<Spool> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(Spool { file: BufWriter::new(file), end: 0, index: HashMap::new(), next: 1, refused: 0, most: MOST_OCTETS })
+        Ok(Spool {
+            file: BufWriter::new(file),
+            end: 0,
+            index: HashMap::new(),
+            next: 1,
+            refused: 0,
+            most: MOST_OCTETS,
+        })
     }
 
     /// A spool without a name: it goes with the process.
