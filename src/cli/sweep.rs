@@ -472,12 +472,24 @@ pub fn conclude_with(
 ) -> Result<Outcome, Failure> {
     let (log, end) = (judged.log, judged.end.clone());
     let (mut result, plan) = judge_with(conduct, judged, registry, regulation, severity, frames);
-    sweep::put(out, &mut result, &plan, frames, log, &conduct.texts).map_err(|cause| {
+    put(conduct, &mut result, &plan, frames, log, out)?;
+    Ok(Outcome { result, end })
+}
+
+/// Writes the folder of what was judged.
+pub fn put(
+    conduct: &Conduct,
+    result: &mut v1::SweepResult,
+    plan: &EvidencePlan,
+    frames: &mut dyn Frames,
+    log: &Log,
+    out: &Path,
+) -> Result<(), Failure> {
+    sweep::put(out, result, plan, frames, log, &conduct.texts).map_err(|cause| {
         let path = out.display().to_string();
         let arguments = [("path", path.into()), ("cause", cause.to_string().into())];
         Failure::in_part(conduct.say("cli-unwritable", &arguments))
-    })?;
-    Ok(Outcome { result, end })
+    })
 }
 
 /// Judges, and writes nothing.

@@ -18,15 +18,14 @@ use super::args::{OutputFormat, WatchArguments, WatchFormat};
 use super::manager::Manager;
 use super::progress::stop_on_signals;
 use super::sweep::{
-    Destination, Judged, Outcome, conclude_with, fault_of_sweep, judge_with, source_of, tell,
-    warnings,
+    Destination, Judged, Outcome, fault_of_sweep, judge_with, put, source_of, tell, warnings,
 };
 use super::{Conduct, Exit, Failure, registry as registries};
 use crate::audit::Regulation;
 use crate::link::Filter;
 use crate::observe::Foreign;
 use crate::registry::{Loaded, Registry};
-use crate::result::evidence::NoFrames;
+use crate::result::evidence::{EvidencePlan, Frames, NoFrames};
 use crate::result::v1::{self, Finding, Severity, Status};
 use crate::sweep::vantage::Station;
 use crate::sweep::{self, Counters, Cut, End, Handed, Remembered, Vigil, Watching};
@@ -50,6 +49,13 @@ const STUCK: Duration = Duration::from_secs(900);
 pub struct Rules {
     pub regulation: Regulation,
     pub severity: BTreeMap<String, Severity>,
+}
+
+/// Whether a judgement points at packets: those of news are still with the thread that listens.
+#[derive(Clone, Copy)]
+enum Packets {
+    Shown,
+    LeftOut,
 }
 
 /// Whether the thread that judges still does.
@@ -315,26 +321,8 @@ impl Keeper<'_> {
         head
     }
 
-    /// Judges what was heard so far, without its packets, and tells what is new.
-    fn judge(&mut self) -> Result<(), Failure> {
-        let began = Instant::now();
-        let judged = Judged {
-            vantages: self.vantages.clone(),
-            head: self.head(&End::Complete),
-            log: &self.remembered.log,
-            why_not: BTreeMap::new(),
-            end: End::Complete,
-        };
-        let (registry, severity) = (self.registry.clone(), self.rules.severity.clone());
-        let regulation = &self.rules.regulation;
-        let (result, _) =
-            judge_with(self.conduct, judged, registry, regulation, severity, &mut NoFrames);
-        self.judged(&result, began)
-    }
-
-    /// Judges, and writes the folder.
-    fn conclude(&mut self, end: &End) -> Result<v1::SweepResult, Failure> {
-        let began = Instant::now();
+    /// Judges what is remembered. A finding that stands keeps the time when it was first seen, also where what showed it then is forgotten.
+    fn verdict(&mut self, end: &End, frames: Packets) -> (v1::SweepResult, EvidencePlan) {
         let judged = Judged {
             vantages: self.vantages.clone(),
             head: self.head(end),
@@ -342,17 +330,39 @@ impl Keeper<'_> {
             why_not: BTreeMap::new(),
             end: end.clone(),
         };
-        let outcome = conclude_with(
-            self.conduct,
-            judged,
-            self.registry.clone(),
-            &self.rules.regulation,
-            self.rules.severity.clone(),
-            &mut self.remembered.spool,
-            self.out,
-        )?;
-        self.judged(&outcome.result, began)?;
-        Ok(outcome.result)
+        let (registry, severity) = (self.registry.clone(), self.rules.severity.clone());
+        let frames: &mut dyn Frames = match frames {
+            Packets::Shown => &mut self.remembered.spool,
+            Packets::LeftOut => &mut NoFrames,
+        };
+        let regulation = &self.rules.regulation;
+        let (mut result, plan) =
+            judge_with(self.conduct, judged, registry, regulation, severity, frames);
+        for finding in &mut result.findings {
+            if let Some(known) = self.open.get(&finding.id)
+                && known.first_seen < finding.first_seen
+            {
+                finding.first_seen.clone_from(&known.first_seen);
+            }
+        }
+        (result, plan)
+    }
+
+    /// Judges what was heard so far, and tells what is new.
+    fn judge(&mut self) -> Result<(), Failure> {
+        let began = Instant::now();
+        let (result, _) = self.verdict(&End::Complete, Packets::LeftOut);
+        self.judged(&result, began)
+    }
+
+    /// Judges, and writes the folder.
+    fn conclude(&mut self, end: &End) -> Result<v1::SweepResult, Failure> {
+        let began = Instant::now();
+        let (mut result, plan) = self.verdict(end, Packets::Shown);
+        let Remembered { log, spool, .. } = &mut self.remembered;
+        let written = put(self.conduct, &mut result, &plan, spool, log, self.out);
+        self.judged(&result, began)?;
+        written.map(|()| result)
     }
 
     fn judged(&mut self, result: &v1::SweepResult, began: Instant) -> Result<(), Failure> {
