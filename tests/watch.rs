@@ -12,7 +12,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiebei::link;
+use jiebei::net::Mac;
 use jiebei::result::v1::{Finding, Status, SweepResult};
+use jiebei::wire::build;
 use namespaces::{Pair, privileged, run};
 
 /// How long anything may take that comes within seconds on an idle machine.
@@ -164,7 +167,7 @@ fn findings_are_told_as_they_appear_and_when_they_are_over() {
         let written = result.findings.iter().find(|finding| finding.id == line.id);
         let written = written.expect("a line's finding is in the result");
         assert_eq!((&line.rule, &line.subject), (&written.rule, &written.subject));
-        assert_eq!(line.first_seen, written.first_seen);
+        assert_eq!(line.first_seen, written.first_seen, "{}", line.rule);
     }
     // Many results later no line was said twice.
     let id = result.sweep.id;
@@ -330,4 +333,102 @@ fn a_watch_sends_nothing() {
     assert!(result.sweep.packets_received > 0);
     let codes: Vec<_> = result.sweep.notices.iter().map(|notice| notice.code.as_str()).collect();
     assert!(codes.contains(&"heard-openings"), "{codes:?}");
+}
+
+#[test]
+fn the_unit_is_understood_by_systemd() {
+    let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).output();
+    if analyze(&["--version"]).is_err() {
+        eprintln!("not run: there is no systemd-analyze");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/systemd/jiebei-watch@.service");
+    let text = fs::read_to_string(unit).expect("the unit");
+    let text = text.replace("/usr/local/bin/jiebei", env!("CARGO_BIN_EXE_jiebei"));
+    let path = folder.path().join("jiebei-watch@eth1.service");
+    fs::write(&path, text).expect("a copy");
+    let output = analyze(&["verify", "--man=no", path.to_str().expect("a path")]);
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{said}");
+}
+
+/// What judging costs while a hundred thousand stations talk, and whether it costs the listening anything:
+/// `cargo test --release --test watch -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn a_hundred_thousand_stations() {
+    const STATIONS: u32 = 100_000;
+    const A_SECOND: f64 = 50_000.0;
+    if !privileged() {
+        return;
+    }
+    let pair = Pair::new();
+    let registry = registry(pair.folder.path());
+    let rows = "430102,10.64.0.0/14,closed\n";
+    let segments = registry.join("segments.csv");
+    fs::write(&segments, fs::read_to_string(&segments).unwrap() + rows).expect("the table");
+    let words = [
+        "--registry",
+        registry.to_str().expect("a path"),
+        "--interval",
+        "30s",
+        "--format",
+        "jsonl",
+    ];
+    let mut watch = Watch::start(&pair, &words, |command| {
+        command.env("JIEBEI_LOG", "jiebei=debug");
+    });
+    let peer = PathBuf::from(format!("/run/netns/{}", pair.peer));
+    let sender = std::thread::spawn(move || {
+        link::sys::netns::enter(&peer).expect("the peer's namespace");
+        let (mut transmit, _) =
+            link::open("vb", link::Io::Batch, &link::Options::default()).expect("a link");
+        let began = Instant::now();
+        let mut sent = 0u32;
+        while began.elapsed() < Duration::from_secs(80) {
+            for number in sent..sent + 64 {
+                let _ = transmit.queue(&of_station(number % STATIONS, number / STATIONS % 2 == 0));
+            }
+            let _ = transmit.flush();
+            sent += 64;
+            let due = Duration::from_secs_f64(f64::from(sent) / A_SECOND);
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+        sent
+    });
+    let mut resident = Vec::new();
+    while !sender.is_finished() {
+        let status = fs::read_to_string(format!("/proc/{}/status", watch.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+        resident.push(line.split_whitespace().nth(1).unwrap_or("0").to_owned());
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    let sent = sender.join().expect("the sender ends");
+    watch.signal("INT");
+    assert_eq!(watch.ends().code(), Some(0), "{}", watch.said());
+    for line in watch.said().lines().filter(|line| line.contains("judged")) {
+        eprintln!("{line}");
+    }
+    let sweep = watch.result().expect("a result").sweep;
+    eprintln!("resident every 5 s, KiB: {}", resident.join(" "));
+    eprintln!(
+        "sent {sent}, received {}, dropped by the kernel {}; lines {}",
+        sweep.packets_received,
+        sweep.packets_dropped,
+        watch.findings().len()
+    );
+}
+
+/// Says who it is by ARP, or sends a datagram.
+fn of_station(number: u32, resolves: bool) -> Vec<u8> {
+    let [_, b, c, d] = number.to_be_bytes();
+    let macs =
+        build::Macs { source: Mac([2, 1, 0, b, c, d]), destination: Mac([2, 0, 0, 0, 0, 11]) };
+    let own = std::net::Ipv4Addr::from_bits(0x0a40_0000 + number);
+    if resolves {
+        return build::arp_request(macs, own, [10, 64, 0, 1].into());
+    }
+    build::udp_datagram(macs, own.into(), [10, 64, 0, 1].into(), 64, &[0; 64]).expect("one family")
 }

@@ -339,8 +339,9 @@ impl Keeper<'_> {
         let (mut result, plan) =
             judge_with(self.conduct, judged, registry, regulation, severity, frames);
         for finding in &mut result.findings {
+            let instant = |text: &str| text.parse::<Timestamp>().ok();
             if let Some(known) = self.open.get(&finding.id)
-                && known.first_seen < finding.first_seen
+                && instant(&known.first_seen) < instant(&finding.first_seen)
             {
                 finding.first_seen.clone_from(&known.first_seen);
             }
