@@ -6,6 +6,7 @@ mod namespaces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -182,7 +183,12 @@ fn findings_are_told_as_they_appear_and_when_they_are_over() {
     assert_eq!(watch.findings().len(), 2 * ROGUE.len());
     watch.signal("TERM");
     assert_eq!(watch.ends().code(), Some(0), "{}", watch.said());
-    assert!(watch.result().expect("a result").sweep.complete);
+    let result = watch.result().expect("a result");
+    assert!(result.sweep.complete);
+    let coverage: Vec<_> =
+        result.coverage.iter().map(|row| (row.prefix.as_str(), row.asked, row.complete)).collect();
+    assert_eq!(coverage, [("10.9.0.0/24", 0, false), ("fd09::/64", 0, false)]);
+    assert!(result.coverage.iter().all(|row| row.methods == ["passive"] && row.why_not.is_some()));
 }
 
 /// The service manager hears in order what happens; a registry that is refused changes nothing.
@@ -331,6 +337,8 @@ fn a_watch_sends_nothing() {
     let result = watch.result().expect("a result");
     assert_eq!(result.sweep.packets_sent, 0);
     assert!(result.sweep.packets_received > 0);
+    // What was listened to and could not be heard is said where a negative is weighed.
+    assert!(result.coverage.is_empty(), "no prefix is this link's");
     let codes: Vec<_> = result.sweep.notices.iter().map(|notice| notice.code.as_str()).collect();
     assert!(codes.contains(&"heard-openings"), "{codes:?}");
 }
@@ -430,5 +438,6 @@ fn of_station(number: u32, resolves: bool) -> Vec<u8> {
     if resolves {
         return build::arp_request(macs, own, [10, 64, 0, 1].into());
     }
-    build::udp_datagram(macs, own.into(), [10, 64, 0, 1].into(), 64, &[0; 64]).expect("one family")
+    let gateway: IpAddr = [10, 64, 0, 1].into();
+    build::udp_datagram(macs, (own.into(), 4000), (gateway, 514), 64, &[0; 64]).expect("one family")
 }

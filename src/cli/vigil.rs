@@ -23,12 +23,13 @@ use super::sweep::{
 use super::{Conduct, Exit, Failure, registry as registries};
 use crate::audit::Regulation;
 use crate::link::Filter;
-use crate::observe::Foreign;
+use crate::net::Prefix;
+use crate::observe::{Foreign, VantageId};
 use crate::registry::{Loaded, Registry};
 use crate::result::evidence::{EvidencePlan, Frames, NoFrames};
 use crate::result::v1::{self, Finding, Severity, Status};
 use crate::sweep::vantage::Station;
-use crate::sweep::{self, Counters, Cut, End, Handed, Remembered, Vigil, Watching};
+use crate::sweep::{self, Counters, Cut, End, Handed, Remembered, Vigil, Watching, WhyNot};
 
 /// Between two results, where nothing else is said. A guess: what a killed process may cost.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -321,13 +322,33 @@ impl Keeper<'_> {
         head
     }
 
+    /// Of each link: that it was only listened to, and what was not heard.
+    fn why_not(&self) -> BTreeMap<(Prefix, VantageId), String> {
+        let mut rows = BTreeMap::new();
+        for station in self.stations {
+            let mut why = vec![self.conduct.say(WhyNot::Passive.key(), &[])];
+            let dropped = self.dropped.iter().find(|(name, _)| *name == station.interface);
+            if let Some((_, dropped)) = dropped.filter(|(_, dropped)| *dropped > 0) {
+                let what = [("what", dropped.to_string().into())];
+                why.push(self.conduct.say("sweep-notice-frames-dropped", &what));
+            }
+            if !self.hears_all {
+                why.push(self.conduct.say("sweep-notice-heard-openings", &[("what", "".into())]));
+            }
+            for prefix in station.prefixes() {
+                rows.insert((prefix, station.id), why.join("\n"));
+            }
+        }
+        rows
+    }
+
     /// Judges what is remembered. A finding that stands keeps the time when it was first seen, also where what showed it then is forgotten.
     fn verdict(&mut self, end: &End, frames: Packets) -> (v1::SweepResult, EvidencePlan) {
         let judged = Judged {
             vantages: self.vantages.clone(),
             head: self.head(end),
             log: &self.remembered.log,
-            why_not: BTreeMap::new(),
+            why_not: self.why_not(),
             end: end.clone(),
         };
         let (registry, severity) = (self.registry.clone(), self.rules.severity.clone());

@@ -28,8 +28,8 @@ use crate::observe::{Fact, Log, Observation, Source, VantageId};
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two looks at what is new. A finding waits so long, and as long as judging takes.
 const NEWS: Duration = Duration::from_secs(1);
-/// Facts handed over at once: copying them takes some milliseconds, of which the ring holds hundreds.
-const MOST_NEWS: usize = 16_384;
+/// Facts handed over at once: copying them takes some tens of milliseconds, as long as the ring holds a million frames a second. A guess.
+const MOST_NEWS: usize = 65_536;
 /// Octets of frames kept between two hand-overs.
 pub const MOST_FRAMES: u64 = 256 << 20;
 
