@@ -307,6 +307,9 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                 text("asked", asked.asked),
             ],
         ),
+        Fact::SeveralClocks { ip, clocks } => {
+            say("audit-seen-several-clocks", &[text("ip", ip), text("clocks", clocks)])
+        }
         Fact::TcpServer { ip, port } => {
             say("audit-seen-tcp-server", &[text("ip", ip), text("port", port)])
         }

@@ -41,6 +41,7 @@ pub(super) struct Builder {
     closed: BTreeMap<(IpAddr, Port), BTreeSet<ObservationId>>,
     switched_on: BTreeSet<ObservationId>,
     beyond: BTreeMap<u8, BTreeSet<ObservationId>>,
+    passing: BTreeSet<ObservationId>,
     vantages: BTreeSet<VantageId>,
     seen: Option<(Timestamp, Timestamp)>,
     sources: BTreeSet<Source>,
@@ -118,6 +119,11 @@ impl Builder {
         self.role(Role::Forwards, id);
     }
 
+    pub fn passing(&mut self, id: ObservationId) {
+        self.passing.insert(id);
+        self.role(Role::Forwards, id);
+    }
+
     fn finish(self, key: DeviceKey, log: &Log) -> Device {
         let macs: Vec<Mac> = match key {
             DeviceKey::Station(mac) => vec![mac],
@@ -166,6 +172,7 @@ impl Builder {
                     .into_iter()
                     .map(|(round, shown)| (round, in_time(log, shown)))
                     .collect(),
+                passing: in_time(log, self.passing),
             },
             vantages: self.vantages,
             first_seen,

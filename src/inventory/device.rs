@@ -74,7 +74,8 @@ pub struct Claimed<T> {
 pub enum Role {
     /// It advertises itself as a router or speaks a routing or first-hop redundancy protocol.
     Router,
-    /// It answered the forwarding test as a router answers, or a packet sent to it came out beyond.
+    /// It answered the forwarding test as a router answers, a packet sent to it came out beyond, or
+    /// it brought in packets of others.
     Forwards,
     /// It answered as a DHCP server.
     Dhcp,
@@ -96,6 +97,8 @@ pub struct Forwarding {
     pub switched_on: Vec<ObservationId>,
     /// By round: an answer came from beyond it, so the packet went through.
     pub beyond: BTreeMap<u8, Vec<ObservationId>>,
+    /// Packets of private addresses off the link came in by it, heard in passing.
+    pub passing: Vec<ObservationId>,
 }
 
 /// A port of an address, with the answers that show its state.

@@ -8,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
-use super::{Context, DeviceKey, Inventory, Role, coverage, egress, in_time, segment};
-use crate::net::{AddressSet, Mac, PrefixMap, special};
+use super::{
+    Context, DeviceKey, Inventory, Role, behind, coverage, egress, in_time, segment, tunnel,
+};
+use crate::net::special::{self, Purpose};
+use crate::net::{AddressSet, Mac, PrefixMap};
 use crate::observe::{
-    DhcpServer, Fact, Forwarding, Log, Observation, ObservationId, PortState, Proposed,
+    DhcpServer, Direction, Fact, Forwarding, Log, Observation, ObservationId, PortState, Proposed,
     RoutingSpeaker, Source, VantageId,
 };
 
@@ -25,6 +28,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         put(id, observation, &links, &stands, &mut devices, &mut heard);
     }
     forwarding(log, &links, &stands, &mut devices);
+    passing(log, &links, &stands, &mut devices);
     hearsay(log, &stands, &mut devices);
     let devices = devices.finish(log);
 
@@ -48,12 +52,16 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
     }
     let segments = segment::segments(log, context, &links, &devices, &in_use);
     let coverage = coverage::coverage(log, &links, &devices, &in_use);
+    let behind = behind::behind(log, &devices);
+    let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
         segments,
         coverage,
         egresses,
+        behind,
+        tunnels,
         in_use,
         stations,
         hearing,
@@ -614,6 +622,54 @@ fn forwarding(log: &Log, links: &Links, stands: &Stands, devices: &mut Devices) 
             {
                 device.beyond(answer.round, id);
             }
+        }
+    }
+}
+
+/// Routers that may stand between a private address and the station that brings its packets in. A guess.
+const MOST_HOPS_INSIDE: u8 = 16;
+
+/// Who brought in questions or answers of private addresses that are not on the link: their hop limits have passed a router, and the
+/// station that sent the frame is it. Of public addresses the egress methods tell; of a station of the link that was heard
+/// through another (a router with one arm, proxy ARP) nothing is told.
+fn passing(log: &Log, links: &Links, stands: &Stands, devices: &mut Devices) {
+    let mut forwarded: HashSet<(VantageId, Mac, IpAddr)> = HashSet::new();
+    for (_, observation) in log.iter() {
+        if let Fact::Traffic { ip, mac, hop_limit } = observation.fact
+            && [64u8, 128, 255].iter().any(|initial| {
+                let hops = initial.checked_sub(hop_limit);
+                hops.is_some_and(|hops| (1..=MOST_HOPS_INSIDE).contains(&hops))
+            })
+        {
+            forwarded.insert((observation.vantage, mac, ip));
+        }
+    }
+    for (id, observation) in log.iter() {
+        let Fact::Passage(passage) = &observation.fact else { continue };
+        let (vantage, mac, remote) = (observation.vantage, passage.mac, passage.remote);
+        let came_in = match passage.direction {
+            Direction::Answered => true,
+            // Anybody can write a source address once.
+            Direction::Inbound => observation.count >= 2,
+            Direction::Outbound => false,
+        };
+        let is_private = matches!(
+            special::purpose(remote),
+            Some(Purpose::Private | Purpose::SharedSpace | Purpose::UniqueLocal)
+        );
+        let is_here = links.is_on_link(vantage, remote)
+            || stands.stations.contains_key(&remote)
+            || stands.shared.contains_key(&remote);
+        if came_in
+            && is_private
+            && !is_here
+            && links.is_other(mac)
+            && !mac.is_redundancy()
+            && forwarded.contains(&(vantage, mac, remote))
+        {
+            let device = devices.of(DeviceKey::Station(mac));
+            device.see(id, observation);
+            device.passing(id);
         }
     }
 }

@@ -12,6 +12,7 @@
 //! claims never merge, and raise nothing by themselves. What also answers for addresses that cannot
 //! exist (a [`Ghost`](crate::observe::Fact::Ghost)) has proved nothing by that method there.
 
+mod behind;
 mod build;
 mod coverage;
 mod device;
@@ -20,13 +21,16 @@ mod fold;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod vendor;
 
+pub use behind::{Behind, SEVERAL};
 pub use coverage::{Coverage, EgressCoverage, Yield};
 pub use device::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service};
 pub use egress::Egresses;
 pub use fold::fold;
 pub use segment::{Segment, SegmentSource};
+pub use tunnel::{TunnelEnd, word as tunnel_word};
 pub use vendor::vendor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +85,10 @@ pub struct Inventory {
     pub coverage: Vec<Coverage>,
     /// What the egress methods brought.
     pub egresses: Egresses,
+    /// Addresses that more than one host may use.
+    pub behind: Vec<Behind>,
+    /// Tunnels that stations send into, by who ends them here.
+    pub tunnels: Vec<TunnelEnd>,
     /// Every address in use, with those of its devices; one heard only in traffic has none.
     pub in_use: BTreeMap<IpAddr, Vec<usize>>,
     /// Every station MAC seen on a link, with its device.

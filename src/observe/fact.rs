@@ -207,6 +207,11 @@ pub enum Fact {
         port: u16,
     },
     TcpSyn(TcpSyn),
+    /// Timestamps of TCP connections from one address to one server run by several clocks.
+    SeveralClocks {
+        ip: IpAddr,
+        clocks: u8,
+    },
     TlsClient(TlsClient),
     TlsServer(TlsServer),
     TlsCertificates(TlsCertificates),

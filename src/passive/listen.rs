@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::clocks::Clocks;
 use super::dissect::{Reading, dissect_with_streams};
+use super::fragments::Fragments;
 use super::heard;
 use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
@@ -48,6 +50,8 @@ pub struct Listener {
     changes: Changes,
     streams: Streams,
     spoken: Limit<u64>,
+    clocks: Clocks,
+    fragments: Fragments,
     octets: usize,
 }
 
@@ -80,15 +84,32 @@ impl Listener {
     /// Goes on with an empty log. Every limit counts from nothing again, so a listening of months withholds no more than one of an
     /// interval; what tells a change from a repetition stays, as far as there is room.
     pub fn begin_anew(&mut self) {
-        let Listener { heard, mut advertisements, mut passages, mut changes, streams, .. } =
-            std::mem::take(self);
+        let Listener {
+            heard,
+            mut advertisements,
+            mut passages,
+            mut changes,
+            streams,
+            mut clocks,
+            fragments,
+            ..
+        } = std::mem::take(self);
         if advertisements.len() > MOST_ADVERTISEMENTS / 2 {
             advertisements.clear();
         }
         passages.begin_anew();
         changes.begin_anew();
-        *self =
-            Listener { heard, advertisements, passages, changes, streams, ..Listener::default() };
+        clocks.begin_anew();
+        *self = Listener {
+            heard,
+            advertisements,
+            passages,
+            changes,
+            streams,
+            clocks,
+            fragments,
+            ..Listener::default()
+        };
     }
 
     /// Reads one frame and folds its facts into the log.
@@ -98,6 +119,22 @@ impl Listener {
         vantage: VantageId,
         at: Timestamp,
         number: FrameNumber,
+        link_type: LinkType,
+        frame: &[u8],
+    ) {
+        self.read(log, vantage, at, &[number], link_type, frame);
+        if let Some(whole) = self.fragments.take(vantage, number, link_type, frame) {
+            self.read(log, vantage, at, &whole.frames, link_type, &whole.frame);
+            self.heard.frames = self.heard.frames.saturating_sub(1);
+        }
+    }
+
+    fn read(
+        &mut self,
+        log: &mut Log,
+        vantage: VantageId,
+        at: Timestamp,
+        shown: &[FrameNumber],
         link_type: LinkType,
         frame: &[u8],
     ) {
@@ -113,7 +150,9 @@ impl Listener {
             changes,
             streams,
             spoken,
+            clocks,
             octets,
+            fragments: _,
         } = self;
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
@@ -123,7 +162,7 @@ impl Listener {
                 return false;
             }
             let weight = weight(&fact);
-            if let Some((_, true)) = log.observe(at, vantage, source, fact, &[number]) {
+            if let Some((_, true)) = log.observe(at, vantage, source, fact, shown) {
                 *octets = octets.saturating_add(weight);
             }
             true
@@ -182,6 +221,7 @@ impl Listener {
             &mut out,
             &mut |seen| crossing = Some(seen),
             &mut |segment| {
+                said.extend(clocks.take(vantage, at, segment).map(|fact| (segment.source, fact)));
                 streams
                     .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
             },
@@ -256,7 +296,7 @@ fn oddity_of(mac: Mac, protocol: &str, what: &str) -> Fact {
 /// Whose words the head of a stream is.
 fn speaker(fact: &Fact) -> Option<IpAddr> {
     Some(match fact {
-        Fact::TcpServer { ip, .. } => *ip,
+        Fact::TcpServer { ip, .. } | Fact::SeveralClocks { ip, .. } => *ip,
         Fact::TcpSyn(syn) => syn.ip,
         Fact::TlsClient(client) => client.client,
         Fact::TlsServer(server) => server.ip,
@@ -475,6 +515,28 @@ mod tests {
         let is_binding = |fact: &Fact| matches!(fact, Fact::Binding { .. });
         let (_, binding) = log.iter().find(|(_, known)| is_binding(&known.fact)).unwrap();
         assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
+    }
+
+    #[test]
+    fn a_change_is_noticed_also_across_two_logs() {
+        let (mut listener, mut log) = (Listener::new(), Log::default());
+        let hear = |listener: &mut Listener, log: &mut Log, last: u8| {
+            let macs = build::Macs { source: Mac([2, 0, 0, 0, 0, last]), destination: Mac([2; 6]) };
+            let frame = build::arp_request(macs, [10, 20, 1, 5].into(), [10, 20, 1, 1].into());
+            let (at, number) = (Timestamp::UNIX_EPOCH, FrameNumber(1));
+            listener.take(log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
+        };
+        hear(&mut listener, &mut log, 5);
+        let first = std::mem::take(&mut log);
+        listener.begin_anew();
+        hear(&mut listener, &mut log, 6);
+        let moved = |log: &Log| {
+            log.iter().any(|(_, known)| {
+                matches!(&known.fact, Fact::Oddity { what, .. } if what == "address that moved")
+            })
+        };
+        assert!(!moved(&first));
+        assert!(moved(&log));
     }
 
     #[test]

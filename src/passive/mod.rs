@@ -1,6 +1,8 @@
 //! The listener: frames into observations. It cannot send.
 
+mod clocks;
 pub mod dissect;
+mod fragments;
 mod heard;
 mod limits_l2;
 mod listen;

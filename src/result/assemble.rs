@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::evidence::{EvidencePlan, Frames, Wanted};
 use super::names;
 use super::v1::{
-    Binding, CandidateYield, Coverage, Device, Egress, Evidence, EvidenceKind, Finding, Gateway,
-    Identity, SCHEMA, Segment, Service, Subject, Sweep, SweepResult, Waiver,
+    Behind, Binding, CandidateYield, Coverage, Device, Egress, Evidence, EvidenceKind, Finding,
+    Gateway, Identity, SCHEMA, Segment, Service, Subject, Sweep, SweepResult, Tunnel, Waiver,
 };
 use crate::audit::{self, Audit, Calibrated, EgressFound, Proof, Regulation};
 use crate::inventory::{self, Context, EgressCoverage, Inventory};
@@ -85,7 +85,10 @@ pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, Evid
             .devices
             .iter()
             .enumerate()
-            .map(|(place, found)| device(found, parts.audit.devices.get(place)))
+            .map(|(place, found)| {
+                let (tunnels, behind) = (tunnels(place, &parts), behind(place, &parts));
+                Device { tunnels, behind, ..device(found, parts.audit.devices.get(place)) }
+            })
             .collect(),
         segments: parts
             .inventory
@@ -219,6 +222,37 @@ fn egress(found: &EgressFound, parts: &Parts<'_>, plan: &EvidencePlan) -> Egress
     }
 }
 
+/// Peers that a tunnel of a device is listed with; the observations have all.
+const MOST_PEERS: usize = 32;
+
+/// The tunnels that a device sends into, or the device that uses the address which does.
+fn tunnels(place: usize, parts: &Parts<'_>) -> Vec<Tunnel> {
+    let ends = parts.inventory.tunnels.iter().filter(|end| end.devices.contains(&place));
+    ends.flat_map(|end| {
+        end.peers.iter().take(MOST_PEERS).map(|peer| Tunnel {
+            kind: inventory::tunnel_word(end.kind).to_owned(),
+            peer: Some(peer.to_string()),
+        })
+    })
+    .collect()
+}
+
+fn behind(place: usize, parts: &Parts<'_>) -> Vec<Behind> {
+    let of = parts.inventory.behind.iter().filter(|behind| behind.device == place);
+    of.map(|found| Behind {
+        ip: found.ip.to_string(),
+        mac: found.mac.to_string(),
+        score: found.score,
+        hosts: found.hosts as u64,
+        own_hop_limits: found.own.iter().copied().collect(),
+        forwarded_hop_limits: found.forwarded.iter().copied().collect(),
+        systems: found.systems.iter().cloned().collect(),
+        claimed_systems: found.claimed_systems.iter().cloned().collect(),
+        clocks: found.clocks as u64,
+    })
+    .collect()
+}
+
 fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -> Device {
     let mut roles: Vec<String> = found.roles.keys().map(|role| role.word().to_owned()).collect();
     roles.dedup();
@@ -266,6 +300,7 @@ fn device(found: &inventory::Device, attribution: Option<&audit::Attribution>) -
             })
             .collect(),
         tunnels: Vec::new(),
+        behind: Vec::new(),
         first_seen: found.first_seen.to_string(),
         last_seen: found.last_seen.to_string(),
         sources: found.sources.iter().map(|source| source.word().to_owned()).collect(),

@@ -197,6 +197,9 @@ pub struct Device {
     pub registered_as: Option<String>,
     pub services: Vec<Service>,
     pub tunnels: Vec<Tunnel>,
+    /// Addresses of it that more than one host may use, with what speaks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<Behind>,
     pub first_seen: String,
     pub last_seen: String,
     pub sources: Vec<String>,
@@ -244,6 +247,25 @@ pub struct Tls {
 pub struct Tunnel {
     pub kind: String,
     pub peer: Option<String>,
+}
+
+/// What speaks for several hosts behind one address. Never a certainty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Behind {
+    pub ip: String,
+    pub mac: String,
+    /// From 1 to 99. From 50 on it is a finding, unless the device is registered with role nat.
+    pub score: u8,
+    /// At least so many, the device itself among them.
+    pub hosts: u64,
+    /// With which hop limits its own packets arrive, and those of hosts behind it.
+    pub own_hop_limits: Vec<u8>,
+    pub forwarded_hop_limits: Vec<u8>,
+    /// Families of systems by how connections are opened, and by what programs say.
+    pub systems: Vec<String>,
+    pub claimed_systems: Vec<String>,
+    /// Clocks of TCP timestamps that run apart.
+    pub clocks: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

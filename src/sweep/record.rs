@@ -8,7 +8,7 @@
 //! is made for the one sweep.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -33,6 +33,10 @@ const PIECE: usize = 8 << 20;
 const MOST_TEXT: usize = 64 << 20;
 /// A registry longer than this is not kept in the record: it is read again from its source.
 const MOST_REGISTRY: usize = 32 << 20;
+
+/// What the section header of a record names as its writer, and how far to look for it.
+const APPLICATION: &[u8] = b"jiebei";
+const FIRST_BLOCK: u64 = 512;
 
 /// What stands before the frames.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -265,6 +269,14 @@ impl Record {
         let tail: Tail = serde_json::from_slice(&tail).map_err(malformed("tail"))?;
         let registry = (!registry.is_empty()).then_some(registry);
         Ok(Record { head, tail, registry, path: path.to_owned() })
+    }
+
+    /// The head of a record, where a file is one: told by its first block, so that other captures are not read twice.
+    pub fn head_of(path: &Path) -> Option<Head> {
+        let mut start = Vec::new();
+        File::open(path).ok()?.take(FIRST_BLOCK).read_to_end(&mut start).ok()?;
+        let is_ours = start.windows(APPLICATION.len()).any(|octets| octets == APPLICATION);
+        is_ours.then(|| Record::open(path).ok())?.map(|record| record.head)
     }
 
     pub fn path(&self) -> &Path {

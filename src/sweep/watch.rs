@@ -12,13 +12,14 @@ use uuid::Uuid;
 use super::conductor::{End, Reporter, Seen, SweepError, Swept, WhyNot, inventoried};
 use super::intake::{Intake, lock};
 use super::live::Live;
+use super::record::{Head, Record};
 use super::spool::Spool;
 use super::tape::Tape;
 use super::vantage::Station;
 use crate::link::capture::{CaptureError, Item, Reader};
 use crate::link::privilege;
-use crate::net::Prefix;
-use crate::observe::{Log, VantageId};
+use crate::net::{Mac, Prefix};
+use crate::observe::{Fact, Log, Source, VantageId};
 use crate::result::v1;
 use crate::texts::Language;
 
@@ -84,6 +85,8 @@ fn read(
         };
         inputs.push((path, input));
     }
+    // Who sweeps is no station of the link to himself, and is none to whom he gives his record.
+    let heads: Vec<Option<Head>> = files.iter().map(|path| Record::head_of(path)).collect();
     privilege::create_folder(out)
         .map_err(|cause| SweepError::Io { path: out.display().to_string(), cause })?;
     privilege::drop_for(out)?;
@@ -93,13 +96,25 @@ fn read(
         let name = name.unwrap_or_else(|| "-".to_owned());
         reporter.pass("read", &name, 0);
         let mut reader = Reader::new(path.display().to_string(), input)?;
+        let recorded = heads.get(place).and_then(Option::as_ref);
+        let stood = recorded.map(|head| head.vantages.as_slice()).unwrap_or_default();
+        let mac = stood.first().and_then(|stood| stood.mac);
+        let addresses: Vec<_> = stood.iter().flat_map(|stood| stood.addresses.clone()).collect();
+        let at = recorded.and_then(|head| head.sweep.started_at.parse().ok());
+        for stood in stood {
+            for &(address, length) in &stood.addresses {
+                let prefix = Prefix::of(address, length);
+                let fact = Fact::Interface { address, prefix, mac: stood.mac.unwrap_or(Mac::ZERO) };
+                intake.note(at.unwrap_or_default(), vantage, Source::Interface, fact, &[]);
+            }
+        }
         head.vantages.push(v1::Vantage {
             interface: name.clone(),
-            mac: None,
-            addresses: vec![],
+            mac: mac.map(|mac| mac.to_string()),
+            addresses: addresses.iter().map(|(ip, length)| format!("{ip}/{length}")).collect(),
             io: None,
         });
-        vantages.push(inventoried(None, &name, &[]));
+        vantages.push(inventoried(mac, &name, &addresses));
         let mut frames = 0u64;
         let mut told = Instant::now();
         while let Some(item) = reader.next() {

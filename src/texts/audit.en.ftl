@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } sent DHCP { $message }
 audit-seen-lldp = { $mac } sent LLDP and calls itself { $name }
 audit-seen-routing = { $ip } ({ $mac }) speaks { $protocol }
 audit-seen-name = { $ip } ({ $mac }) calls itself { $name }
+audit-seen-several-clocks = TCP timestamps of { $ip } to one server run by { $clocks } clocks
 audit-seen-heard-name = { $ip } was heard speaking { $protocol }
 audit-seen-told-neighbour = { $by } told by SNMP: { $ip } is at { $mac }
 audit-seen-told-address = { $by } told by SNMP that it has { $ip } ({ $prefix })

@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } 发出 DHCP { $message }
 audit-seen-lldp = { $mac } 发送 LLDP，自称 { $name }
 audit-seen-routing = { $ip }（{ $mac }）发送 { $protocol } 报文
 audit-seen-name = { $ip }（{ $mac }）自称 { $name }
+audit-seen-several-clocks = { $ip } 到同一服务器的 TCP 时间戳出自 { $clocks } 个时钟
 audit-seen-heard-name = 监听到 { $ip } 的 { $protocol } 报文
 audit-seen-told-neighbour = { $by } 经 SNMP 告知：{ $ip } 对应 { $mac }
 audit-seen-told-address = { $by } 经 SNMP 告知自身地址 { $ip }（{ $prefix }）

@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 use serde_json::Value;
 
 use crate::raised::{expect_code, privileged, scenario_file};
-use crate::swept::{Swept, assert_as_planted, read_result, swept};
+use crate::swept::{assert_as_planted, read_result, swept};
 
 fn jiebei() -> Command {
     let mut jiebei = Command::new(env!("CARGO_BIN_EXE_jiebei"));
@@ -91,7 +91,7 @@ fn tshark_finds_each_subject_in_its_packets() {
     }
     for scenario in ["town", "county"] {
         let swept = swept(scenario);
-        let frames = dissected(swept);
+        let frames = dissected(&swept.file("evidence.pcapng"));
         for finding in swept.result()["findings"].as_array().expect("a list") {
             assert_shown(finding, &frames);
         }
@@ -99,9 +99,9 @@ fn tshark_finds_each_subject_in_its_packets() {
 }
 
 /// `evidence.pcapng` as tshark tells it, by frame number.
-fn dissected(swept: &Swept) -> BTreeMap<u64, String> {
+pub fn dissected(evidence: &Path) -> BTreeMap<u64, String> {
     let mut tshark = Command::new("tshark");
-    let output = tshark.arg("-r").arg(swept.file("evidence.pcapng")).args(["-n", "-V"]).output();
+    let output = tshark.arg("-r").arg(evidence).args(["-n", "-V"]).output();
     let output = output.expect("tshark runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
@@ -125,7 +125,7 @@ fn dissected(swept: &Swept) -> BTreeMap<u64, String> {
 }
 
 /// The frames that a finding points at exist, and name its subject; one of them carries its id.
-fn assert_shown(finding: &Value, frames: &BTreeMap<u64, String>) {
+pub fn assert_shown(finding: &Value, frames: &BTreeMap<u64, String>) {
     let subject = &finding["subject"];
     let told = format!("{} {subject}", finding["rule"]);
     let mut shown = String::new();

@@ -10,6 +10,7 @@ mod conduct;
 mod evidence;
 mod exits;
 mod fence;
+mod listening;
 mod raised;
 mod rules;
 mod scenarios;

@@ -64,6 +64,15 @@ impl Lab {
         command
     }
 
+    /// Has every host ask anew who has its neighbours' addresses: somebody begins to listen.
+    pub fn forget_neighbours(&self) {
+        for host in self.hosts() {
+            let mut flush = self.inside(host, "ip");
+            let flushed = flush.args(["neigh", "flush", "all"]).stderr(Stdio::null()).status();
+            assert!(flushed.expect("ip runs").code().is_some());
+        }
+    }
+
     pub fn interface(&self) -> &str {
         &self.state.interfaces[0]
     }

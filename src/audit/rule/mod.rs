@@ -8,6 +8,7 @@ mod egress_filing_expired;
 mod egress_mismatch;
 mod filing_expired;
 mod foreign_segment;
+mod hidden_network;
 mod interface_device_changed;
 mod interface_device_missing;
 mod interface_device_replaced;
@@ -20,6 +21,7 @@ mod unregistered_egress;
 mod unregistered_router;
 mod unregistered_segment;
 mod unregistered_service;
+mod unregistered_tunnel;
 
 use super::findings::Findings;
 use super::view::View;
@@ -42,6 +44,8 @@ pub const ALL: &[&dyn Rule] = &[
     &unregistered_router::UnregisteredRouter,
     &rogue_dhcp_server::RogueDhcpServer,
     &rogue_router_advertisement::RogueRouterAdvertisement,
+    &hidden_network::HiddenNetwork,
+    &unregistered_tunnel::UnregisteredTunnel,
     &interface_device_replaced::InterfaceDeviceReplaced,
     &interface_device_changed::InterfaceDeviceChanged,
     &interface_device_missing::InterfaceDeviceMissing,

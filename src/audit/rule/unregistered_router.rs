@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::Rule;
 use crate::audit::finding::Subject;
@@ -18,11 +19,14 @@ use crate::observe::{Fact, ObservationId, RoutingProtocol};
 /// # Evidence
 /// Its own advertisements; or the forwarding test, one packet for an off-link address sent to its MAC:
 /// hop limit 1 used up at it, or in IPv4 'net unreachable', shows that forwarding is switched on
-/// (indicated); hop limit 2 answered from beyond it, in two rounds, that it forwards (proved).
+/// (indicated); hop limit 2 answered from beyond it, in two rounds, that it forwards (proved). Heard in
+/// passing: packets of private addresses off the link that it brought in, with hop limits that a router
+/// has used up in part, and that are answered or come again (indicated).
 ///
 /// # When it stays silent
 /// Devices registered for one of those roles, by MAC or address; IPv6 'no route', which hosts that do
-/// not forward send too; an off-link address that is the neighbour's own; errors from somebody else's
+/// not forward send too; an off-link address that is the neighbour's own; what only
+/// leads out to public addresses (`unregistered-egress`); errors from somebody else's
 /// MAC.
 ///
 /// # What refutes it
@@ -81,6 +85,21 @@ fn found(rule: &'static str, device: &Device, view: &View<'_>) -> Found {
         for round in device.forwarding.beyond.values() {
             found = found.shown_by(round.iter().take(2));
         }
+    }
+    let passing = &device.forwarding.passing;
+    if !passing.is_empty() {
+        shows.insert("forwarding");
+        let beyond: BTreeSet<IpAddr> = passing
+            .iter()
+            .filter_map(|&id| match view.fact(id) {
+                Some(Fact::Passage(passage)) => Some(passage.remote),
+                _ => None,
+            })
+            .collect();
+        if device.forwarding.switched_on.is_empty() && device.forwarding.beyond.is_empty() {
+            found = found.detail("forwarding", "heard");
+        }
+        found = found.detail("beyond", texts(beyond.iter().take(32))).shown_by(passing);
     }
     if let Some(binding) = ip.and_then(|ip| device.binding(ip)) {
         found = found.shown_by(binding.observations.iter().take(1));

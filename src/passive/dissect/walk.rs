@@ -237,6 +237,9 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
         (Protocol::ICMPV6, IpAddr::V6(_)) => {
             if let Some(&icmp_type) = ip.payload.first() {
                 wake(&packet, facts, |wake| wake == Wake::Icmpv6(icmp_type));
+            } else if ip.fragment.is_some() {
+                // RFC 7112: what kind of message it is stands in the next fragment.
+                place.odd(facts, "ipv6", "extension headers that hide the upper layer");
             }
         }
         (Protocol::IPV4 | Protocol::IPV6, _) => {
