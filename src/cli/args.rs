@@ -1,13 +1,14 @@
 //! The command line: names here, sentences in the texts (`help-…`).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::net::Prefix;
 use crate::result::v1::Severity;
 use crate::scan::Shard;
-use crate::sweep::profile::{Method, UNLIMITED};
+use crate::sweep::profile::{Hear, Method, UNLIMITED};
 use crate::texts::{Language, Texts};
 
 #[derive(Debug, Parser)]
@@ -197,14 +198,46 @@ pub struct WatchArguments {
     pub unit: Option<String>,
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[arg(long, value_name = "P")]
+    pub profile: Option<String>,
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<u32>,
-    #[arg(long, value_name = "json")]
-    pub format: Option<OutputFormat>,
+    #[arg(long, value_name = "10m", value_parser = duration, conflicts_with = "read")]
+    pub interval: Option<Duration>,
+    #[arg(long, value_name = "24h", value_parser = duration, conflicts_with = "read")]
+    pub window: Option<Duration>,
+    #[arg(long, value_name = "everything|openings", conflicts_with = "read")]
+    pub hear: Option<Hear>,
+    #[arg(long, value_name = "json|jsonl")]
+    pub format: Option<WatchFormat>,
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Grade>,
     #[arg(long, value_name = "xdp|ring|batch|pnet")]
     pub io: Option<crate::link::Io>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WatchFormat {
+    /// The result, at the end.
+    Json,
+    /// Each finding as it appears.
+    Jsonl,
+}
+
+/// A length of time: a number with `s`, `m`, `h` or `d`, or seconds. Zero is none.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, seconds) = match text.char_indices().last() {
+        Some((place, 's')) => (text.get(..place), 1),
+        Some((place, 'm')) => (text.get(..place), 60),
+        Some((place, 'h')) => (text.get(..place), 3600),
+        Some((place, 'd')) => (text.get(..place), 86_400),
+        _ => (Some(text), 1),
+    };
+    number
+        .and_then(|number| number.parse::<u32>().ok())
+        .filter(|number| *number > 0)
+        .map(|number| Duration::from_secs(u64::from(number) * seconds))
+        .ok_or_else(|| "10s, 10m, 24h, 7d".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -459,6 +492,19 @@ fn localise(mut command: clap::Command, texts: &Texts, path: &str) -> clap::Comm
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_has_a_unit_or_is_in_seconds() {
+        let seconds = |text| duration(text).map(|duration| duration.as_secs());
+        for (text, expected) in
+            [("90", 90), ("5s", 5), ("10m", 600), ("24h", 86_400), ("7d", 604_800)]
+        {
+            assert_eq!(seconds(text), Ok(expected));
+        }
+        for text in ["", "0", "m", "-1s", "1w", "1.5h", "十分"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     fn every_sentence(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
         if command.get_about().is_none() {

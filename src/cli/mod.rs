@@ -8,6 +8,7 @@ mod collector;
 mod conduct;
 mod explain;
 mod failure;
+mod manager;
 mod manual;
 mod profile;
 mod progress;
@@ -16,6 +17,7 @@ mod report;
 mod scan;
 mod summary;
 mod sweep;
+mod vigil;
 mod watch;
 mod witness;
 

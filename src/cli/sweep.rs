@@ -18,7 +18,7 @@ use crate::link::{LinkError, privilege};
 use crate::net::{AddressSet, Prefix};
 use crate::observe::{Log, VantageId};
 use crate::registry::{self, Loaded, Registry};
-use crate::result::evidence::Frames;
+use crate::result::evidence::{EvidencePlan, Frames};
 use crate::result::v1;
 use crate::scan::Shard;
 use crate::sweep::plan::Plan;
@@ -463,13 +463,44 @@ pub fn conclude(
 /// The same, with the frames from wherever they are.
 pub fn conclude_with(
     conduct: &Conduct,
-    mut judged: Judged<'_>,
+    judged: Judged<'_>,
     registry: Option<Arc<Registry>>,
     regulation: &Regulation,
     severity: BTreeMap<String, v1::Severity>,
     frames: &mut dyn Frames,
     out: &Path,
 ) -> Result<Outcome, Failure> {
+    let (log, end) = (judged.log, judged.end.clone());
+    let (mut result, plan) = judge_with(conduct, judged, registry, regulation, severity, frames);
+    put(conduct, &mut result, &plan, frames, log, out)?;
+    Ok(Outcome { result, end })
+}
+
+/// Writes the folder of what was judged.
+pub fn put(
+    conduct: &Conduct,
+    result: &mut v1::SweepResult,
+    plan: &EvidencePlan,
+    frames: &mut dyn Frames,
+    log: &Log,
+    out: &Path,
+) -> Result<(), Failure> {
+    sweep::put(out, result, plan, frames, log, &conduct.texts).map_err(|cause| {
+        let path = out.display().to_string();
+        let arguments = [("path", path.into()), ("cause", cause.to_string().into())];
+        Failure::in_part(conduct.say("cli-unwritable", &arguments))
+    })
+}
+
+/// Judges, and writes nothing.
+pub fn judge_with(
+    conduct: &Conduct,
+    mut judged: Judged<'_>,
+    registry: Option<Arc<Registry>>,
+    regulation: &Regulation,
+    severity: BTreeMap<String, v1::Severity>,
+    frames: &mut dyn Frames,
+) -> (v1::SweepResult, EvidencePlan) {
     for notice in &mut judged.head.notices {
         let key = format!("sweep-notice-{}", notice.code);
         let arguments = [("what", notice.text.clone().into())];
@@ -500,13 +531,7 @@ pub fn conclude_with(
         why_not: judged.why_not,
         texts: &conduct.texts,
     };
-    let (mut result, plan) = sweep::judge(case, frames);
-    sweep::put(out, &mut result, &plan, frames, judged.log, &conduct.texts).map_err(|cause| {
-        let path = out.display().to_string();
-        let arguments = [("path", path.into()), ("cause", cause.to_string().into())];
-        Failure::in_part(conduct.say("cli-unwritable", &arguments))
-    })?;
-    Ok(Outcome { result, end: judged.end })
+    sweep::judge(case, frames)
 }
 
 /// Where a result goes beside its folder, and what makes it a failure.

@@ -16,6 +16,10 @@ pub enum Filter {
     /// these ports, first to last, which are those we ask from. For a mirror port that carries
     /// more than we can read; who talks with whom is still heard from the openings.
     WithoutBulk { first: u16, last: u16 },
+    /// Every frame but bulk: of TCP only segments with SYN, FIN or RST, or behind IPv6 extension headers or in a later fragment.
+    /// For listening to a mirror port that carries more than we can read: who talks with whom is still heard, what they say by TCP
+    /// is not.
+    Openings,
     /// ICMP, UDP and openings and resets of TCP that come to one of these addresses. The rest of TCP is bulk. Of an IPv6
     /// address its last 32 bits are compared, and of a family with more than [`MOST_ADDRESSES`] none is: who asks
     /// looks at the destination again.
@@ -72,6 +76,8 @@ impl Filter {
             Filter::WithoutBulk { first, last } => {
                 without_bulk((*first).into(), (*last).into(), snap)
             }
+            // No port is at least one and at most none.
+            Filter::Openings => without_bulk(1, 0, snap),
             Filter::To(addresses) => to(addresses, snap),
             Filter::Answers(answers) => only_answers(answers, snap),
         }
@@ -543,6 +549,7 @@ mod tests {
         for filter in [
             Filter::Everything,
             Filter::WithoutBulk { first: 40_000, last: 48_191 },
+            Filter::Openings,
             Filter::To(Arc::from([])),
             Filter::To(four.into()),
             Filter::To(both.clone().into()),

@@ -51,6 +51,11 @@ pub fn segments_sent(connection: impl AsFd) -> io::Result<u32> {
     sys::tcp::segments_sent(connection)
 }
 
+/// The time on the clock by which service managers reckon: CLOCK_MONOTONIC.
+pub fn monotonic() -> Duration {
+    sys::process::monotonic()
+}
+
 /// By which means frames go in and out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Io {

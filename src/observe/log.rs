@@ -66,6 +66,16 @@ impl Log {
         })
     }
 
+    /// Folds in what another log knew.
+    pub fn fold(&mut self, observation: Observation) {
+        self.put(observation);
+    }
+
+    /// What it holds, in the order of first sight.
+    pub fn into_observations(self) -> Vec<Observation> {
+        self.observations
+    }
+
     fn put(&mut self, mut observation: Observation) -> Option<(ObservationId, bool)> {
         let key = (observation.vantage, observation.source, observation.fact.clone());
         if let Some(&place) = self.places.get(&key) {

@@ -6,7 +6,7 @@
 //!
 //! **Bounds.** [`MOST_PAIRS`] pairs of address and server, of which the first stay; [`MOST_CLOCKS`] of each pair.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -38,12 +38,29 @@ struct Clock {
     connections: u8,
 }
 
+type Pair = (VantageId, IpAddr, IpAddr);
+
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
-    pairs: HashMap<(VantageId, IpAddr, IpAddr), Vec<Clock>>,
+    pairs: HashMap<Pair, Vec<Clock>>,
+    /// Pairs whose clocks are told again with the next connection that agrees with one.
+    untold: HashSet<Pair>,
 }
 
 impl Clocks {
+    /// Tells again what was told, when it is seen again: a listening for months forgets what is not. More than half full, it is emptied.
+    pub(super) fn begin_anew(&mut self) {
+        if self.pairs.len() > MOST_PAIRS / 2 {
+            self.pairs = HashMap::new();
+        }
+        let are_several = |clocks: &[Clock]| {
+            clocks.iter().filter(|clock| clock.connections >= ENOUGH).count() > 1
+        };
+        let pairs = self.pairs.iter();
+        self.untold =
+            pairs.filter(|(_, clocks)| are_several(clocks)).map(|(pair, _)| *pair).collect();
+    }
+
     /// Takes a segment; tells how many clocks there are when it showed one more.
     pub(super) fn take(
         &mut self,
@@ -64,7 +81,7 @@ impl Clocks {
         let clocks = self.pairs.entry(key).or_default();
         let at = at.as_millisecond();
         let is_new = match clocks.iter_mut().find_map(|clock| clock.agree(at, value)) {
-            Some(connections) => connections == ENOUGH,
+            Some(connections) => self.untold.remove(&key) || connections == ENOUGH,
             None => {
                 if clocks.len() >= MOST_CLOCKS {
                     // Those that nothing agreed with give way.
@@ -175,6 +192,17 @@ mod tests {
             of.push((n * 1000 + 300, 900_000 + n as u32 * 1000));
         }
         assert_eq!(syns(&mut Clocks::default(), &of), [2]);
+    }
+
+    #[test]
+    fn what_was_told_is_told_again_once_when_it_is_seen_anew() {
+        let clock = |n: i64| (n * 1000, 5_000_000 + n as u32 * 1000);
+        let other = |n: i64| (n * 1000 + 300, 900_000 + n as u32 * 1000);
+        let mut clocks = Clocks::default();
+        let of: Vec<_> = (1..4).flat_map(|n| [clock(n), other(n)]).collect();
+        assert_eq!(syns(&mut clocks, &of), [2]);
+        clocks.begin_anew();
+        assert_eq!(syns(&mut clocks, &[clock(10), other(10), clock(11)]), [2]);
     }
 
     #[test]

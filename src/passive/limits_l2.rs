@@ -120,6 +120,19 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Makes room: a table that is more than half full is emptied, and what it knew is learnt anew.
+    pub(super) fn begin_anew(&mut self) {
+        fn room<K, V>(table: &mut HashMap<K, V>) {
+            if table.len() > MOST_CHANGES / 2 {
+                *table = HashMap::new();
+            }
+        }
+        room(&mut self.roots);
+        room(&mut self.routers);
+        room(&mut self.holders);
+        room(&mut self.defended);
+    }
+
     /// Takes a fact of this link, and says what it shows together with those before it.
     pub(super) fn notice(
         &mut self,

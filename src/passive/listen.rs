@@ -83,6 +83,37 @@ impl Listener {
         &self.heard
     }
 
+    /// Goes on with an empty log. Every limit counts from nothing again, so a listening of months withholds no more than one of an
+    /// interval; what tells a change from a repetition stays, as far as there is room.
+    pub fn begin_anew(&mut self) {
+        let Listener {
+            heard,
+            mut advertisements,
+            mut passages,
+            mut changes,
+            streams,
+            mut clocks,
+            fragments,
+            ..
+        } = std::mem::take(self);
+        if advertisements.len() > MOST_ADVERTISEMENTS / 2 {
+            advertisements.clear();
+        }
+        passages.begin_anew();
+        changes.begin_anew();
+        clocks.begin_anew();
+        *self = Listener {
+            heard,
+            advertisements,
+            passages,
+            changes,
+            streams,
+            clocks,
+            fragments,
+            ..Listener::default()
+        };
+    }
+
     /// Reads one frame and folds its facts into the log.
     pub fn take(
         &mut self,
@@ -506,6 +537,28 @@ mod tests {
         let is_binding = |fact: &Fact| matches!(fact, Fact::Binding { .. });
         let (_, binding) = log.iter().find(|(_, known)| is_binding(&known.fact)).unwrap();
         assert_eq!(binding.frames, [FrameNumber(1), FrameNumber(2)]);
+    }
+
+    #[test]
+    fn a_change_is_noticed_also_across_two_logs() {
+        let (mut listener, mut log) = (Listener::new(), Log::default());
+        let hear = |listener: &mut Listener, log: &mut Log, last: u8| {
+            let macs = build::Macs { source: Mac([2, 0, 0, 0, 0, last]), destination: Mac([2; 6]) };
+            let frame = build::arp_request(macs, [10, 20, 1, 5].into(), [10, 20, 1, 1].into());
+            let (at, number) = (Timestamp::UNIX_EPOCH, FrameNumber(1));
+            listener.take(log, VantageId(0), at, number, LinkType::ETHERNET, &frame);
+        };
+        hear(&mut listener, &mut log, 5);
+        let first = std::mem::take(&mut log);
+        listener.begin_anew();
+        hear(&mut listener, &mut log, 6);
+        let moved = |log: &Log| {
+            log.iter().any(|(_, known)| {
+                matches!(&known.fact, Fact::Oddity { what, .. } if what == "address that moved")
+            })
+        };
+        assert!(!moved(&first));
+        assert!(moved(&log));
     }
 
     #[test]

@@ -58,6 +58,16 @@ pub(super) struct Passages {
 }
 
 impl Passages {
+    /// Shows again what was shown. Who stands on the link stays known, unless the tables are more than half full.
+    pub(super) fn begin_anew(&mut self) {
+        self.shown = HashMap::new();
+        self.together = 0;
+        if self.bound.len().max(self.stations.len()) > MOST_BINDINGS / 2 {
+            self.bound = HashMap::new();
+            self.stations = HashSet::new();
+        }
+    }
+
     /// An address is on the link, with this MAC.
     pub(super) fn bound(&mut self, vantage: VantageId, ip: IpAddr, mac: Mac) {
         let known = self.bound.contains_key(&(vantage, ip));

@@ -78,6 +78,7 @@ pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, Evid
             .iter()
             .enumerate()
             .map(|(place, row)| coverage(row, parts.audit.calibrated.get(place), &parts))
+            .chain(unasked(&parts))
             .collect(),
         devices: parts
             .inventory
@@ -348,6 +349,39 @@ fn coverage(
             .collect(),
         complete: row.is_complete(),
     }
+}
+
+/// A row for each prefix of which it is known why nothing of it was asked. On its own link a vantage listened all the same.
+fn unasked<'a>(parts: &'a Parts<'_>) -> impl Iterator<Item = Coverage> + 'a {
+    let has_row = |prefix, vantage| {
+        parts.inventory.coverage.iter().any(|row| (row.prefix, row.vantage) == (prefix, vantage))
+    };
+    let rows = parts.why_not.iter();
+    rows.filter(move |((prefix, vantage), _)| !has_row(*prefix, *vantage)).map(
+        |((prefix, vantage), why)| {
+            let stands = parts.context.vantages.get(usize::from(vantage.0));
+            let is_on_link =
+                stands.is_some_and(|at| at.addresses.iter().any(|(_, own)| own == prefix));
+            let in_use = parts.inventory.in_use.keys();
+            Coverage {
+                prefix: prefix.to_string(),
+                vantage: stands.map(|at| at.interface.clone()).unwrap_or_default(),
+                methods: is_on_link
+                    .then(|| EgressMethod::Passive.word().to_owned())
+                    .into_iter()
+                    .collect(),
+                ports: String::new(),
+                asked: 0,
+                answered: in_use.filter(|ip| prefix.contains(**ip)).count() as u64,
+                excluded: 0,
+                ghosts: 0,
+                calibrated: BTreeMap::new(),
+                why_not: Some(why.clone()),
+                candidates: Vec::new(),
+                complete: false,
+            }
+        },
+    )
 }
 
 /// What was not done and why: one line for the prefix, and one for each egress method, which its word begins.

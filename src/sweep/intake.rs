@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::Timestamp;
 
 use super::live::Live;
+use super::spool::Spool;
 use super::tape::Tape;
 use crate::net::Mac;
 use crate::observe::{FrameNumber, Log, Source, VantageId};
@@ -46,6 +47,16 @@ impl Intake {
     /// The tape, whoever held it last.
     pub fn tape(&self) -> MutexGuard<'_, Tape> {
         lock(&self.tape)
+    }
+
+    /// Hands out what was put down and the frames that it names, and begins anew with an empty log and this spool.
+    pub fn cut(&mut self, spool: Spool) -> (Log, Spool) {
+        let log = std::mem::take(&mut self.log);
+        self.listener.begin_anew();
+        self.live = Live::default();
+        self.learnt = 0;
+        let spool = std::mem::replace(&mut lock(&self.tape).spool, spool);
+        (log, spool)
     }
 
     /// A frame that our own side sent.

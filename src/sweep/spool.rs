@@ -51,6 +51,7 @@ pub struct Spool {
     index: HashMap<FrameNumber, Entry>,
     next: u64,
     refused: u64,
+    most: u64,
 }
 
 impl Spool {
@@ -58,13 +59,42 @@ impl Spool {
     pub fn create(path: &Path) -> io::Result<Spool> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(Spool { file: BufWriter::new(file), end: 0, index: HashMap::new(), next: 1, refused: 0 })
+        Ok(Spool {
+            file: BufWriter::new(file),
+            end: 0,
+            index: HashMap::new(),
+            next: 1,
+            refused: 0,
+            most: MOST_OCTETS,
+        })
     }
 
     /// A spool without a name: it goes with the process.
     pub fn temporary() -> io::Result<Spool> {
         let file = BufWriter::new(tempfile::tempfile()?);
-        Ok(Spool { file, end: 0, index: HashMap::new(), next: 1, refused: 0 })
+        Ok(Spool { file, end: 0, index: HashMap::new(), next: 1, refused: 0, most: MOST_OCTETS })
+    }
+
+    /// A spool without a name whose numbers go on where another's end.
+    pub fn temporary_from(next: FrameNumber) -> io::Result<Spool> {
+        Ok(Spool { next: next.0, ..Spool::temporary()? })
+    }
+
+    /// A spool that grew past this keeps no more.
+    pub fn at_most(self, octets: u64) -> Spool {
+        Spool { most: octets, ..self }
+    }
+
+    /// Keeps a frame of another spool under the number that it has there.
+    pub fn adopt(&mut self, number: FrameNumber, frame: &StoredFrame) -> io::Result<()> {
+        let direction = if frame.outbound { Direction::Outbound } else { Direction::Inbound };
+        self.next = number.0;
+        self.keep(frame.at, frame.vantage, &frame.bytes, frame.length, direction)
+    }
+
+    /// Frames that are kept, and their octets on disk.
+    pub fn size(&self) -> (usize, u64) {
+        (self.index.len(), self.end)
     }
 
     /// The spool of an interrupted sweep, to be gone on with.
@@ -87,7 +117,7 @@ impl Spool {
         drop(reader);
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
-        Ok(Spool { file: BufWriter::new(file), end, index, next, refused: 0 })
+        Ok(Spool { file: BufWriter::new(file), end, index, next, refused: 0, most: MOST_OCTETS })
     }
 
     /// The number for the next frame that will be kept.
@@ -108,7 +138,7 @@ impl Spool {
         let number = FrameNumber(self.next);
         self.next += 1;
         let bytes = bytes.get(..MOST_FRAME).unwrap_or(bytes);
-        if self.end + bytes.len() as u64 > MOST_OCTETS {
+        if self.end + bytes.len() as u64 > self.most {
             self.refused += 1;
             return Ok(());
         }

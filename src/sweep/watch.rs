@@ -1,4 +1,4 @@
-//! Listening alone: capture files, or the receiving half of a link. No sending half exists here.
+//! Listening to capture files. Links are listened to by [`Vigil`](super::vigil::Vigil).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,28 +17,19 @@ use super::spool::Spool;
 use super::tape::Tape;
 use super::vantage::Station;
 use crate::link::capture::{CaptureError, Item, Reader};
-use crate::link::{self, Io, Receive, privilege};
+use crate::link::privilege;
 use crate::net::{Mac, Prefix};
 use crate::observe::{Fact, Log, Source, VantageId};
 use crate::result::v1;
 use crate::texts::Language;
 
-/// Where a listening takes its frames from.
-pub enum Ears<'a> {
-    Files(&'a [PathBuf]),
-    Links { stations: &'a [Station], io: Option<Io>, until: Option<Duration> },
-}
-
-/// The longest sleep: how late a stop may be noticed.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// Frames read between two looks at whether to stop.
 const BETWEEN_LOOKS: u64 = 4096;
 
-/// Listens to the end of the files or the time, or until it is stopped. `out` is where the result
-/// will be written: privileges are dropped to its owner's.
+/// Reads files to their end, or until it is stopped. `out` is where the result will be written: privileges are dropped to its
+/// owner's.
 pub fn watch(
-    ears: &Ears<'_>,
+    files: &[PathBuf],
     mut head: v1::Sweep,
     out: &Path,
     reporter: &mut dyn Reporter,
@@ -46,29 +37,11 @@ pub fn watch(
     let spool =
         Spool::temporary().map_err(|cause| SweepError::Io { path: "spool".into(), cause })?;
     let tape = Arc::new(Mutex::new(Tape::new(spool, [])));
-    let (vantages, mut intake, end) = match ears {
-        Ears::Files(files) => {
-            let mut intake = Intake::new(Log::default(), Arc::clone(&tape), Vec::new());
-            let (vantages, end) = read(files, out, &mut intake, &mut head, reporter)?;
-            (vantages, intake, end)
-        }
-        Ears::Links { stations, io, until } => {
-            let own = stations.iter().map(|station| station.mac).collect();
-            let mut intake = Intake::new(Log::default(), Arc::clone(&tape), own);
-            let end = listen(stations, *io, *until, out, &mut intake, &mut head, reporter)?;
-            let vantages = stations
-                .iter()
-                .map(|s| inventoried(Some(s.mac), &s.interface, &s.addresses))
-                .collect();
-            (vantages, intake, end)
-        }
-    };
+    let mut intake = Intake::new(Log::default(), Arc::clone(&tape), Vec::new());
+    let (vantages, end) = read(files, out, &mut intake, &mut head, reporter)?;
     head.packets_received = intake.received;
-    head.finished_at = match ears {
-        Ears::Files(_) => intake.last_at().unwrap_or_else(Timestamp::now).to_string(),
-        Ears::Links { .. } => Timestamp::now().to_string(),
-    };
-    if let (Ears::Files(_), Some(first)) = (ears, intake.first_at()) {
+    head.finished_at = intake.last_at().unwrap_or_else(Timestamp::now).to_string();
+    if let Some(first) = intake.first_at() {
         head.started_at = first.to_string();
     }
     head.complete = matches!(end, End::Complete);
@@ -168,73 +141,6 @@ fn read(
         }
     }
     Ok((vantages, end))
-}
-
-fn listen(
-    stations: &[Station],
-    io: Option<Io>,
-    until: Option<Duration>,
-    out: &Path,
-    intake: &mut Intake,
-    head: &mut v1::Sweep,
-    reporter: &mut dyn Reporter,
-) -> Result<End, SweepError> {
-    let options = link::Options::default();
-    let mut receivers: Vec<(VantageId, Box<dyn Receive>)> = Vec::new();
-    for station in stations {
-        let io = io.unwrap_or(Io::Ring);
-        receivers.push((station.id, link::open_receive(&station.interface, io, &options)?));
-    }
-    privilege::create_folder(out)
-        .map_err(|cause| SweepError::Io { path: out.display().to_string(), cause })?;
-    privilege::drop_for(out)?;
-    let at = Timestamp::now();
-    for station in stations {
-        for &(address, length) in &station.addresses {
-            let prefix = Prefix::of(address, length);
-            let fact = Fact::Interface { address, prefix, mac: station.mac };
-            intake.note(at, station.id, Source::Interface, fact, &[]);
-        }
-    }
-    let names: Vec<_> = stations.iter().map(|station| station.interface.as_str()).collect();
-    reporter.pass("listen", &names.join(" "), 0);
-    let began = Instant::now();
-    let mut told = Instant::now();
-    loop {
-        let left = until.map(|until| until.saturating_sub(began.elapsed()));
-        if left.is_some_and(|left| left.is_zero()) || reporter.stopping() {
-            break;
-        }
-        if told.elapsed() > Duration::from_millis(250) {
-            told = Instant::now();
-            reporter.listening(left.unwrap_or_default(), seen(intake));
-        }
-        let several = receivers.len() > 1;
-        if several {
-            let views: Vec<&dyn Receive> = receivers.iter().map(|(_, r)| r.as_ref()).collect();
-            if let Err(fault) = link::wait_any(&views, PATIENCE) {
-                return Ok(End::Failed(fault.to_string()));
-            }
-        }
-        for (vantage, receiver) in &mut receivers {
-            let patience = if several { Duration::ZERO } else { PATIENCE };
-            let heard = receiver.receive(patience, &mut |captured| {
-                if !captured.outgoing {
-                    let link_type = crate::wire::LinkType::ETHERNET;
-                    let (at, length) = (captured.at, captured.length);
-                    intake.heard(*vantage, at, link_type, captured.bytes, length, None);
-                }
-            });
-            if let Err(fault) = heard {
-                return Ok(End::Failed(fault.to_string()));
-            }
-        }
-    }
-    for (_, receiver) in &mut receivers {
-        head.packets_dropped += receiver.dropped().unwrap_or(0);
-    }
-    // Listening without an end is ended by a stop: that is its end.
-    Ok(End::Complete)
 }
 
 fn seen(intake: &Intake) -> Seen {

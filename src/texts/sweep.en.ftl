@@ -23,6 +23,8 @@ sweep-notice-tape-failed = Keeping frames failed: { $what }
 sweep-notice-unprivileged = Without { $what } only this machine's own tables and ordinary TCP connections were used; no ARP, no IPv6 neighbours, no listening, no forwarding test
 sweep-notice-capture-damaged = The capture is damaged and was read up to the damage: { $what }
 sweep-notice-frames-not-read = Frames of unknown link types, passed over: { $what }
+sweep-notice-heard-openings = Of TCP only openings and ends were heard (hear = openings): what was said in connections is not in this result{ $what }
+sweep-notice-crowded-out = More was heard than is remembered; facts that made room for newer ones: { $what }
 pass-link-wide = link-wide
 pass-ghosts = ghosts
 pass-ghosts-ndp = ghosts (IPv6)

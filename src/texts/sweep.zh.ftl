@@ -23,6 +23,8 @@ sweep-notice-tape-failed = 帧的留存中断：{ $what }
 sweep-notice-unprivileged = 没有权限 { $what }：只用了本机的表和普通 TCP 连接；ARP、IPv6 邻居、监听与转发测试都没有做
 sweep-notice-capture-damaged = 抓包文件有损坏，只读到损坏之前：{ $what }
 sweep-notice-frames-not-read = 链路类型不认识而跳过的帧：{ $what }
+sweep-notice-heard-openings = 对 TCP 只听取连接的建立与结束（hear = openings）：连接中的内容不在此结果中{ $what }
+sweep-notice-crowded-out = 听到的多于能记住的；为较新内容让位的事实数：{ $what }
 pass-link-wide = 全网段询问
 pass-ghosts = 幽灵地址
 pass-ghosts-ndp = 幽灵地址（IPv6）

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::ptr;
+use std::time::Duration;
 
 /// Makes execve(2) grant nothing from now on (PR_SET_NO_NEW_PRIVS). Of this thread and its children.
 pub fn forbid_new_privileges() -> io::Result<()> {
@@ -30,6 +31,16 @@ pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
     }
     done
+}
+
+/// CLOCK_MONOTONIC, which service managers reckon by; [`std::time::Instant`] does not show its number.
+pub fn monotonic() -> Duration {
+    // SAFETY: an all-zero timespec is a valid one.
+    let mut now: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: the pointer is to a timespec that lives through the call; the clock is there on every Linux.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// The effective user id.

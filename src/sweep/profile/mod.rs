@@ -155,6 +155,37 @@ pub struct SnmpCredential {
 pub struct Passive {
     /// The least listening time; listening runs beside the sending.
     pub seconds: u32,
+    /// What the kernel hands to a listening; a sweep hears everything.
+    pub hear: Hear,
+}
+
+/// What a listening hears of TCP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hear {
+    #[default]
+    Everything,
+    /// Openings and ends alone, for a mirror port that carries too much.
+    Openings,
+}
+
+impl Hear {
+    pub const ALL: [Hear; 2] = [Hear::Everything, Hear::Openings];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Hear::Everything => "everything",
+            Hear::Openings => "openings",
+        }
+    }
+}
+
+impl std::str::FromStr for Hear {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Hear, String> {
+        let words = || Hear::ALL.map(Hear::word).join(", ");
+        Hear::ALL.into_iter().find(|hear| hear.word() == text).ok_or_else(words)
+    }
 }
 
 /// Egress methods and the witness. The methods that run, and why others did not, is in `coverage`.

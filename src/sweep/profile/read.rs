@@ -11,8 +11,8 @@ use toml::Spanned;
 use super::ports::{PortList, Ranking};
 use super::secret::SecretRef;
 use super::{
-    Audit, Authorisation, Collector, Discovery, Egress, Method, Passive, Profile, Rate, Services,
-    SnmpCredential,
+    Audit, Authorisation, Collector, Discovery, Egress, Hear, Method, Passive, Profile, Rate,
+    Services, SnmpCredential,
 };
 use crate::net::Prefix;
 use crate::observe::EgressMethod;
@@ -92,6 +92,7 @@ impl FaultKind {
 }
 
 const METHODS: &[&str] = &["arp", "ndp", "icmp", "icmpv6", "tcp", "udp"];
+const HEAR: &[&str] = &[Hear::Everything.word(), Hear::Openings.word()];
 const EGRESS_METHODS: &[&str] = &[
     EgressMethod::NextHop.word(),
     EgressMethod::SpoofedSource.word(),
@@ -206,6 +207,7 @@ struct RawSnmp {
 #[serde(deny_unknown_fields)]
 struct RawPassive {
     seconds: Option<Spanned<i64>>,
+    hear: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]
@@ -535,6 +537,12 @@ fn check(raw: RawProfile, reading: &mut Reading<'_>, file: &str) -> Profile {
             DEFAULT_LISTENING,
             MOST_LISTENING,
         ),
+        hear: passive
+            .hear
+            .as_ref()
+            .and_then(|word| reading.word("passive.hear", word, HEAR))
+            .and_then(|place| Hear::ALL.get(place).copied())
+            .unwrap_or_default(),
     };
     let collector = egress.collector.as_ref().and_then(|collector| reading.collector(collector));
     let egress_methods = match &egress.methods {
