@@ -128,7 +128,11 @@ pub fn read_all(bytes: &[u8]) -> u64 {
     let _ = wire::pim::Pim::read(bytes);
     let _ = wire::tunnel::gre(bytes);
     let _ = wire::tunnel::vxlan(bytes);
+    let _ = wire::tunnel::vxlan_gpe(bytes);
     let _ = wire::tunnel::geneve(bytes);
+    let _ = (wire::tunnel::macsec(bytes), wire::tunnel::arista(bytes));
+    let _ = wire::tunnel::service_header(bytes);
+    see(usize::from(wire::Ip::source_of(bytes).is_some()));
     let _ = wire::tunnel::teredo(bytes);
     let _ = wire::tunnel::ppp(bytes);
     let _ = wire::tunnel::pppoe_session(bytes);
@@ -148,7 +152,8 @@ pub fn read_all(bytes: &[u8]) -> u64 {
     let _ = wire::slow::read(bytes);
     let _ = wire::stp::read(bytes);
     see(usize::from(wire::marks::is_wireguard(bytes)));
-    let _ = (wire::marks::ike(bytes), wire::marks::ike_or_esp(bytes), wire::marks::l2tp(bytes));
+    let _ = wire::marks::ike(bytes, wire::marks::Over::ItsPort);
+    let _ = (wire::marks::ike_or_esp(bytes), wire::marks::l2tp(bytes));
     let _ = (wire::marks::pptp(bytes), wire::marks::gre(bytes), wire::marks::authentication(bytes));
     let _ = wire::netbios::NameService::read(bytes);
     let _ = wire::netbios::Datagram::read(bytes).map(|datagram| datagram.map(|one| one.browser()));
