@@ -15,7 +15,7 @@ use jiebei::observe::{
     Asked, DhcpServer, EgressAsked, EgressMethod, EgressProbe, EgressReceipt, ExternalAddress,
     Fact, Foreign, Forwarding, FrameNumber, IcmpError, Log, Observation, Passage, PortState,
     PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
-    SeenBy, Source, VantageId,
+    SeenBy, Source, TcpSyn, VantageId,
 };
 use jiebei::registry::{Index, ReadOptions, read};
 use jiff::Timestamp;
@@ -172,6 +172,24 @@ fn of_method(method: EgressMethod) -> Source {
         EgressMethod::PortMapping => Source::PortMapping,
         EgressMethod::Passive => Source::Passive,
     }
+}
+
+/// KIND FROM TO MAC
+fn tunnel(words: &[&str]) -> Fact {
+    let [kind, from, to, by] = words[..] else { panic!("a tunnel: {words:?}") };
+    Fact::Tunnel(jiebei::observe::Tunnel {
+        kind: word(kind),
+        from: ip(from),
+        to: ip(to),
+        mac: mac(by),
+        over: None,
+        version: None,
+        identifier: None,
+        session: None,
+        carries: None,
+        host: None,
+        vendor: None,
+    })
 }
 
 /// One line of a case.
@@ -453,6 +471,30 @@ fn observation(line: &str, number: u64) -> Observation {
                 what: "tcp".to_owned(),
             };
             (Source::Passive, Fact::Passage(passage))
+        }
+        // tunnel KIND FROM TO MAC
+        "tunnel" => (Source::Passive, tunnel(&words[1..])),
+        // inside TUNNEL tunnel KIND FROM TO MAC
+        "inside" => {
+            let (encapsulation, inner) = (w(1).to_owned(), Box::new(tunnel(&words[3..])));
+            (Source::Passive, Fact::Encapsulated { encapsulation, inner })
+        }
+        "clocks" => {
+            let clocks = w(2).parse().expect("a count");
+            (Source::Passive, Fact::SeveralClocks { ip: ip(w(1)), clocks })
+        }
+        // syn IP SYSTEM HOPS
+        "syn" => {
+            let syn = TcpSyn {
+                ip: ip(w(1)),
+                role: jiebei::observe::Role::Client,
+                hop_limit: w(3).parse().expect("hops"),
+                dont_fragment: Some(true),
+                window: 64_240,
+                signature: "mss=1460".to_owned(),
+                system: Some(w(2).to_owned()),
+            };
+            (Source::Passive, Fact::TcpSyn(syn))
         }
         // egress-asked PREFIX METHOD COUNT|WHY-NOT
         "egress-asked" => {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
 use super::{
-    Context, DeviceKey, Inventory, Role, behind, coverage, egress, in_time, segment, tunnel,
+    Context, DeviceKey, Inventory, Role, behind, coverage, egress, in_time, segment, talk, tunnel,
 };
 use crate::net::special::{self, Purpose};
 use crate::net::{AddressSet, Mac, PrefixMap};
@@ -53,6 +53,8 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
     let segments = segment::segments(log, context, &links, &devices, &in_use);
     let coverage = coverage::coverage(log, &links, &devices, &in_use);
     let behind = behind::behind(log, &devices);
+    let next_hops = talk::next_hops(log, &stations);
+    let talkers = talk::talkers(log, &segments, &links.own_macs);
     let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
@@ -61,6 +63,8 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         coverage,
         egresses,
         behind,
+        next_hops,
+        talkers,
         tunnels,
         in_use,
         stations,

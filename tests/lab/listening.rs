@@ -164,9 +164,17 @@ fn of_the_details(result: &Value) {
         detail("unregistered-router", "10.98.1.66")["beyond"],
         serde_json::json!(["10.77.3.9"])
     );
-    let ways = result["egresses"].as_array().expect("a list");
-    let filed = ways.iter().find(|way| way["registered_as"] == "unified");
-    assert_eq!(filed.expect("the filed way is seen")["methods"], serde_json::json!(["passive"]));
+    // By whom packets go out, the filed gateway too.
+    let hops = result["next_hops"].as_array().expect("a list");
+    for (mac, row) in [("00:1b:54:98:01:01", "gw"), ("50:d4:f7:98:01:25", "router")] {
+        let hop = hops.iter().find(|hop| hop["mac"] == mac).unwrap_or_else(|| panic!("{mac}"));
+        assert_eq!(hop["registered_as"], row);
+        assert!(hop["outbound"].as_u64() > Some(0) && hop["answered"].as_u64() > Some(0), "{hop}");
+    }
+    let segments = result["segments"].as_array().expect("a list");
+    let office = segments.iter().find(|one| one["prefix"] == "10.98.1.0/24").expect("it is seen");
+    let talkers = office["talkers"].as_array().expect("a list");
+    assert!(talkers.iter().any(|talker| talker["ip"] == "10.98.1.10"), "{talkers:#?}");
     // A NAT that is registered is told, and is no finding.
     let devices = result["devices"].as_array().expect("a list");
     let shelter = devices.iter().find(|one| one["registered_as"] == "shelter").expect("it is seen");
