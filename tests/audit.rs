@@ -479,6 +479,25 @@ fn observation(line: &str, number: u64) -> Observation {
             let (encapsulation, inner) = (w(1).to_owned(), Box::new(tunnel(&words[3..])));
             (Source::Passive, Fact::Encapsulated { encapsulation, inner })
         }
+        "router-flag" => (Source::Ndp, Fact::RouterFlag { ip: ip(w(1)), mac: mac(w(2)) }),
+        // redirect IP MAC NEXT-HOP DESTINATION
+        "redirect" => {
+            let redirect = jiebei::observe::Redirect {
+                ip: ip(w(1)),
+                mac: mac(w(2)),
+                next_hop: ip(w(3)),
+                destination: ip(w(4)),
+            };
+            (family(ip(w(1)), Source::Icmp, Source::Ndp), Fact::Redirect(redirect))
+        }
+        "oddity" => {
+            let fact = Fact::Oddity {
+                mac: Some(mac(w(1))),
+                protocol: w(2).to_owned(),
+                what: words[3..].join(" "),
+            };
+            (Source::Ndp, fact)
+        }
         "clocks" => {
             let clocks = w(2).parse().expect("a count");
             (Source::Passive, Fact::SeveralClocks { ip: ip(w(1)), clocks })

@@ -520,7 +520,11 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
         Fact::DhcpClient(client) => client.mac,
         Fact::Lldp(neighbour) => neighbour.mac,
         Fact::DeviceAnnouncement(told) => told.mac,
-        Fact::Tentative { mac, .. } => *mac,
+        Fact::Tentative { mac, .. } | Fact::RouterFlag { mac, .. } => *mac,
+        // Sent to hosts of the link alone, by whom they use as a router.
+        Fact::Redirect(redirect) if links.is_on_link(observation.vantage, redirect.ip) => {
+            redirect.mac
+        }
         // A station that answers for anything is there all the same; what it answers is not.
         Fact::Binding { mac, .. } | Fact::Answer { mac, .. }
             if matches!(observation.source, Source::Arp | Source::Ndp) =>
@@ -544,6 +548,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
             }
         }
         Fact::Tentative { ip, .. } => device.claim(*ip, id),
+        Fact::RouterFlag { .. } | Fact::Redirect(_) => device.role(Role::Forwards, id),
         Fact::DeviceAnnouncement(told) => {
             if let Some(name) = &told.device {
                 device.name(name);
