@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiebei::link::capture::{Item, Reader};
@@ -16,7 +17,14 @@ use jiebei::net::Mac;
 use jiebei::observe::{Fact, FrameNumber, Log, VantageId};
 use jiebei::passive::{Listener, dissect};
 use jiebei::wire::build::{self, Macs};
-use jiebei::wire::{self, Headers, LinkType, Protocol};
+use jiebei::wire::{LinkType, Protocol};
+use targets::formats::read_all;
+use targets::samples::{self, Samples};
+use targets::{Thoroughness, check};
+
+#[path = "fuzz/src/targets/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "what only the fuzzer needs")]
+mod targets;
 
 /// SplitMix64: small, and the same everywhere.
 struct Chance(u64);
@@ -97,47 +105,16 @@ fn number_of_frames() -> usize {
     std::env::var("JIEBEI_HOSTILE_FRAMES").map_or(200_000, |number| number.parse().unwrap())
 }
 
-fn captures() -> Vec<PathBuf> {
-    let folder = match std::env::var_os("JIEBEI_PCAPS") {
+fn captures() -> PathBuf {
+    match std::env::var_os("JIEBEI_PCAPS") {
         Some(folder) => folder.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures"),
-    };
-    let mut captures: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"))
-        .collect();
-    captures.sort();
-    captures
+    }
 }
 
 /// A few frames of each capture.
 fn corpus() -> Vec<(LinkType, Vec<u8>)> {
-    let mut corpus = Vec::new();
-    for capture in captures() {
-        let Ok(mut reader) = Reader::open(&capture) else { continue };
-        let mut left = 60;
-        while let Some(Ok(item)) = reader.next() {
-            if let Item::Frame(frame) = item {
-                corpus.push((frame.link_type, frame.bytes.to_vec()));
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-            }
-        }
-    }
-    // No permissive capture has an mDNS response.
-    let mut response = vec![0, 0, 0x84, 0, 0, 0, 0, 2, 0, 0, 0, 0];
-    response
-        .extend_from_slice(b"\x04desk\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\x14\x01\x09");
-    response.extend_from_slice(b"\x019\x011\x0220\x0210\x07in-addr\x04arpa\0");
-    response.extend_from_slice(b"\0\x0c\x80\x01\0\0\0\x78\0\x02\xc0\x0c");
-    let macs = Macs { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([1, 0, 0x5e, 0, 0, 0xfb]) };
-    let (source, group) = (Ipv4Addr::new(10, 20, 1, 9), Ipv4Addr::new(224, 0, 0, 251));
-    let frame =
-        build::udp_datagram(macs, (source.into(), 5353), (group.into(), 5353), 255, &response);
-    corpus.extend(vec![(LinkType::ETHERNET, frame.unwrap()); 60]);
+    let corpus = Samples::of(&captures()).frames;
     assert!(corpus.len() > 1000, "{}", corpus.len());
     corpus
 }
@@ -146,53 +123,6 @@ fn corpus() -> Vec<(LinkType, Vec<u8>)> {
 fn word(fact: &Fact) -> String {
     let value = serde_json::to_value(fact).unwrap();
     value["fact"].as_str().unwrap().to_owned()
-}
-
-/// Every reader that takes bytes alone.
-fn read_all(bytes: &[u8]) {
-    let _ =
-        Headers::read(bytes).map(|headers| (headers.destination_ip(), headers.neighbour_target()));
-    let _ = wire::Network::ip(bytes);
-    let _ = wire::arp::Arp::read(bytes);
-    let _ = wire::tcp::TcpSegment::read(bytes);
-    let _ = wire::tcp::quoted_start(bytes);
-    let _ = wire::udp::Udp::read(bytes);
-    let _ = wire::icmp::Icmp::read(bytes)
-        .map(|icmp| (icmp.echo(), icmp.quoted(Protocol::ICMP), icmp.quoted(Protocol::ICMPV6)));
-    for icmp_type in 128..=145 {
-        let _ = wire::ndp::read(icmp_type, bytes).map(|(_, options)| options.count());
-        let _ = wire::mld::read(icmp_type, bytes);
-    }
-    let _ = wire::igmp::read(bytes);
-    let _ = wire::dhcp4::Message::read(bytes).map(|(message, _)| {
-        (message.message_type(), message.options.fqdn(), message.options.routes(121))
-    });
-    let _ = wire::dhcp6::Message::read(bytes).map(|(message, _)| message.duid_mac());
-    let _ = wire::dns::Message::read(bytes).map(|message| message.records());
-    let _ = wire::dns::names("test", bytes);
-    let _ = wire::dns::partial_name("test", bytes);
-    let _ = wire::dns::reverse(&String::from_utf8_lossy(bytes));
-    let _ = wire::lldp::Lldp::read(bytes);
-    let _ = wire::vrrp::Vrrp::read(bytes, Ipv4Addr::LOCALHOST.into());
-    let _ = wire::vrrp::Vrrp::read(bytes, Ipv6Addr::LOCALHOST.into());
-    let _ = wire::ospf::Ospf::read(bytes);
-    let _ = wire::hsrp::Hsrp::read(bytes);
-    let _ = wire::rip::Rip::read(bytes);
-    let _ = wire::rip::Rip::read_ng(bytes);
-    let _ = wire::eigrp::Eigrp::read(bytes);
-    let _ = wire::pim::Pim::read(bytes);
-    let _ = wire::tunnel::gre(bytes);
-    let _ = wire::tunnel::vxlan(bytes);
-    let _ = wire::tunnel::geneve(bytes);
-    let _ = wire::tunnel::teredo(bytes);
-    let _ = wire::tunnel::ppp(bytes);
-    let _ = wire::tunnel::pppoe_session(bytes);
-    let _ = wire::tunnel::mpls(bytes);
-    let _ = wire::tunnel::metadata(bytes);
-    let _ = wire::tunnel::backbone(bytes);
-    for link_type in 0..300 {
-        let _ = wire::link_header::read(LinkType(link_type), bytes);
-    }
 }
 
 #[test]
@@ -310,7 +240,7 @@ fn random_payloads_do_no_harm() {
 
 #[test]
 fn changed_capture_files_do_no_harm() {
-    let files: Vec<Vec<u8>> = captures()
+    let files: Vec<Vec<u8>> = samples::captures(&captures())
         .iter()
         .map(|path| fs::read(path).unwrap())
         .filter(|bytes| bytes.len() < 20_000)
@@ -372,4 +302,47 @@ fn a_flood_is_withheld() {
     }
     assert_eq!(log.len(), 4096);
     assert_eq!(listener.heard().withheld, 20_000 - 4096);
+}
+
+/// What the fuzzer found worth keeping, what ever failed, and what targets begin with: each input through its target.
+#[test]
+fn every_input_that_was_kept_does_no_harm() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let names: Vec<String> = targets::all().into_iter().map(|target| target.name).collect();
+    let samples = Samples::of(&captures());
+    let (next, inputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let targets = targets::all();
+                while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut kept = (target.seeds)(&samples);
+                    let pack = fuzz.join(format!("corpus/{}.pcap.zst", target.name));
+                    if pack.exists() {
+                        kept.extend(samples::unpack(&pack));
+                    }
+                    if let Ok(failed) = fs::read_dir(fuzz.join("crashes").join(&target.name)) {
+                        kept.extend(failed.map(|file| fs::read(file.unwrap().path()).unwrap()));
+                    }
+                    assert!(!kept.is_empty(), "{} has no inputs", target.name);
+                    for input in &kept {
+                        check(target, input, Thoroughness::All);
+                    }
+                    inputs.fetch_add(kept.len(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(inputs.into_inner() > names.len());
+    // What is kept is kept for somebody.
+    for kept in ["corpus", "crashes"] {
+        for file in fs::read_dir(fuzz.join(kept)).into_iter().flatten() {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let name = file.trim_end_matches(".pcap.zst");
+            assert!(
+                name == "README.md" || names.iter().any(|known| known == name),
+                "{kept}/{file}"
+            );
+        }
+    }
 }
