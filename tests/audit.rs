@@ -261,7 +261,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 managed: false,
                 other: false,
                 hop_limit: 64,
-                mtu: None,
+                mtu: option("mtu").map(|mtu| mtu.parse().expect("octets")),
                 preference: 0,
                 prefixes: list("prefix")
                     .map(|prefix| PrefixInformation {
@@ -275,7 +275,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 routes: list("route")
                     .map(|prefix| RouteInformation { prefix, lifetime: 1800, preference: 0 })
                     .collect(),
-                rdnss: Vec::new(),
+                rdnss: option("dns").map(ip).into_iter().collect(),
                 dnssl: Vec::new(),
                 reachable_time: 0,
                 retransmission: 0,
@@ -294,7 +294,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 relay: option("relay").map(ip),
                 prefix: option("prefix").map(prefix),
                 routers: option("router").map(ip).into_iter().collect(),
-                dns: Vec::new(),
+                dns: option("dns").map(ip).into_iter().collect(),
                 domain: None,
                 delegated: Vec::new(),
             };
@@ -712,6 +712,58 @@ fn what_is_found_can_be_said_in_both_languages() {
             }
         }
     }
+}
+
+/// What NDPMon and its like alert of beside what the rules find.
+#[test]
+fn what_a_listening_remarks() {
+    use jiebei::audit::say_remark;
+    use jiebei::texts::{Language, Texts};
+    let remarks = |observed: &str| -> Vec<String> {
+        let row = |name: &str, roles: &str, ip: &str| {
+            let cells = [("unit", "A"), ("name", name), ("roles", roles), ("ip", ip)];
+            cells.map(|(column, cell)| (column.to_owned(), cell.to_owned())).into()
+        };
+        let devices =
+            vec![row("dns-1", "resolver", "10.20.1.53"), row("gw-2", "gateway", "10.20.1.2")];
+        let case = Case {
+            name: "remarks".into(),
+            day: None,
+            unit: None,
+            exclude: Vec::new(),
+            registry: BTreeMap::from([("devices".to_owned(), devices)]),
+            base: false,
+            observed: observed.to_owned(),
+            findings: Vec::new(),
+        };
+        let (log, _, audit) = run(&case, log(&case));
+        let texts = Texts::of(Language::English);
+        audit.remarks.iter().map(|remark| say_remark(remark, &log, &texts)).collect()
+    };
+    // The registered server tells of the registered gateway and resolver, and of others.
+    let told =
+        remarks("bind 10.20.1.4 r04\ndhcp 10.20.1.4 r04 ack router=10.20.1.1 dns=10.20.1.53\n");
+    assert_eq!(told, [""; 0]);
+    let told =
+        remarks("bind 10.20.1.4 r04\ndhcp 10.20.1.4 r04 ack router=10.20.1.66 dns=9.9.9.9\n");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].contains("resolver 9.9.9.9") && told[1].contains("router 10.20.1.66"));
+    // What another server tells is a finding as a whole.
+    let told =
+        remarks("bind 10.20.1.66 m66\ndhcp 10.20.1.66 m66 ack router=10.20.1.66 dns=9.9.9.9\n");
+    assert_eq!(told, [""; 0]);
+    let told = remarks("bind 10.20.1.1 r01\nra fe80::1 r01 1800 dns=2001:db8::53\n");
+    assert!(told[0].contains("resolver 2001:db8::53"), "{told:#?}");
+    // Two registered routers that disagree.
+    let both = "bind 10.20.1.1 r01\nbind 10.20.1.2 m02\nra fe80::1 r01 1800 mtu=1500\n";
+    assert_eq!(remarks(&format!("{both}ra fe80::2 m02 1800 mtu=1500\n")), [""; 0]);
+    let told = remarks(&format!("{both}ra fe80::2 m02 1800 mtu=1280\n"));
+    assert!(told[0].contains("MTU"), "{told:#?}");
+    // What a station does, and not how a frame is broken.
+    let told =
+        remarks("oddity m66 ndp claims whatever address others try\noddity m66 ndp cut short\n");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with(&mac("m66").to_string()));
 }
 
 #[test]
