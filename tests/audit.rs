@@ -737,7 +737,7 @@ fn what_a_listening_remarks() {
             findings: Vec::new(),
         };
         let (log, _, audit) = run(&case, log(&case));
-        let texts = Texts::of(Language::English);
+        let texts = Texts::of(Language::En);
         audit.remarks.iter().map(|remark| say_remark(remark, &log, &texts)).collect()
     };
     // The registered server tells of the registered gateway and resolver, and of others.
