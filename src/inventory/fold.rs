@@ -55,7 +55,7 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
     let behind = behind::behind(log, &devices);
     let next_hops = talk::next_hops(log, &stations);
     let talkers = talk::talkers(log, &segments, &links.own_macs);
-    let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses);
+    let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses, &links.canaries);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
