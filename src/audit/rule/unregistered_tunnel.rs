@@ -86,7 +86,7 @@ fn found(
     let peers: BTreeSet<IpAddr> = ends.iter().flat_map(|end| &end.peers).copied().collect();
     let kinds: BTreeSet<&str> = ends.iter().map(|end| tunnel_word(end.kind)).collect();
     // What is told by its form alone, and by nobody's answer, may be another protocol.
-    let is_form = |end: &&TunnelEnd| {
+    let is_form = |end: &TunnelEnd| {
         matches!(end.kind, TunnelKind::WireGuard | TunnelKind::OpenVpn)
             && !view
                 .inventory
@@ -94,7 +94,7 @@ fn found(
                 .iter()
                 .any(|other| other.kind == end.kind && end.peers.contains(&other.ip))
     };
-    found.cap = ends.iter().all(|end| is_form(&end)).then_some(Confidence::Indicated);
+    found.cap = ends.iter().all(|end| is_form(end)).then_some(Confidence::Indicated);
     let mut found = found
         .subject(Subject { ip: Some(ip), mac: mac.copied(), ..Subject::default() })
         .detail("kind", tunnel_word(first.kind))
