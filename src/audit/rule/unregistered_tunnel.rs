@@ -25,7 +25,8 @@ use crate::result::v1::Confidence;
 ///
 /// # When it stays silent
 /// Devices registered with role vpn, by MAC or address; whoever is only sent to; addresses that neither a device here uses nor an
-/// approved segment holds, such as the other end on the internet; tunnels inside of tunnels.
+/// approved segment holds, such as the other end on the internet; tunnels inside of tunnels; answers to the
+/// questions of a sweep.
 ///
 /// # What refutes it
 /// A row in `devices` with role vpn; or that the packets are of another protocol at the tunnel's port.
@@ -85,7 +86,7 @@ fn found(
     let peers: BTreeSet<IpAddr> = ends.iter().flat_map(|end| &end.peers).copied().collect();
     let kinds: BTreeSet<&str> = ends.iter().map(|end| tunnel_word(end.kind)).collect();
     // What is told by its form alone, and by nobody's answer, may be another protocol.
-    let is_form = |end: &&TunnelEnd| {
+    let is_form = |end: &TunnelEnd| {
         matches!(end.kind, TunnelKind::WireGuard | TunnelKind::OpenVpn)
             && !view
                 .inventory
@@ -93,7 +94,7 @@ fn found(
                 .iter()
                 .any(|other| other.kind == end.kind && end.peers.contains(&other.ip))
     };
-    found.cap = ends.iter().all(|end| is_form(&end)).then_some(Confidence::Indicated);
+    found.cap = ends.iter().all(|end| is_form(end)).then_some(Confidence::Indicated);
     let mut found = found
         .subject(Subject { ip: Some(ip), mac: mac.copied(), ..Subject::default() })
         .detail("kind", tunnel_word(first.kind))

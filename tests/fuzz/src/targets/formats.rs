@@ -152,8 +152,11 @@ pub fn read_all(bytes: &[u8]) -> u64 {
     let _ = wire::slow::read(bytes);
     let _ = wire::stp::read(bytes);
     see(usize::from(wire::marks::is_wireguard(bytes)));
-    let _ = wire::marks::ike(bytes, wire::marks::Over::ItsPort);
-    let _ = (wire::marks::ike_or_esp(bytes), wire::marks::l2tp(bytes));
+    let _ = (
+        wire::marks::ike(bytes, wire::marks::Over::ItsPort),
+        wire::marks::ike_or_esp(bytes),
+        wire::marks::l2tp(bytes),
+    );
     let _ = (wire::marks::pptp(bytes), wire::marks::gre(bytes), wire::marks::authentication(bytes));
     let _ = wire::netbios::NameService::read(bytes);
     let _ = wire::netbios::Datagram::read(bytes).map(|datagram| datagram.map(|one| one.browser()));
