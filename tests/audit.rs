@@ -15,7 +15,7 @@ use jiebei::observe::{
     Asked, DhcpServer, EgressAsked, EgressMethod, EgressProbe, EgressReceipt, ExternalAddress,
     Fact, Foreign, Forwarding, FrameNumber, IcmpError, Log, Observation, Passage, PortState,
     PrefixInformation, RouteInformation, RouterAdvertisement, RoutingProtocol, RoutingSpeaker,
-    SeenBy, Source, VantageId,
+    SeenBy, Source, TcpSyn, VantageId,
 };
 use jiebei::registry::{Index, ReadOptions, read};
 use jiff::Timestamp;
@@ -174,6 +174,24 @@ fn of_method(method: EgressMethod) -> Source {
     }
 }
 
+/// KIND FROM TO MAC
+fn tunnel(words: &[&str]) -> Fact {
+    let [kind, from, to, by] = words[..] else { panic!("a tunnel: {words:?}") };
+    Fact::Tunnel(jiebei::observe::Tunnel {
+        kind: word(kind),
+        from: ip(from),
+        to: ip(to),
+        mac: mac(by),
+        over: None,
+        version: None,
+        identifier: None,
+        session: None,
+        carries: None,
+        host: None,
+        vendor: None,
+    })
+}
+
 /// One line of a case.
 fn observation(line: &str, number: u64) -> Observation {
     let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -243,7 +261,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 managed: false,
                 other: false,
                 hop_limit: 64,
-                mtu: None,
+                mtu: option("mtu").map(|mtu| mtu.parse().expect("octets")),
                 preference: 0,
                 prefixes: list("prefix")
                     .map(|prefix| PrefixInformation {
@@ -257,7 +275,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 routes: list("route")
                     .map(|prefix| RouteInformation { prefix, lifetime: 1800, preference: 0 })
                     .collect(),
-                rdnss: Vec::new(),
+                rdnss: option("dns").map(ip).into_iter().collect(),
                 dnssl: Vec::new(),
                 reachable_time: 0,
                 retransmission: 0,
@@ -276,7 +294,7 @@ fn observation(line: &str, number: u64) -> Observation {
                 relay: option("relay").map(ip),
                 prefix: option("prefix").map(prefix),
                 routers: option("router").map(ip).into_iter().collect(),
-                dns: Vec::new(),
+                dns: option("dns").map(ip).into_iter().collect(),
                 domain: None,
                 delegated: Vec::new(),
             };
@@ -453,6 +471,49 @@ fn observation(line: &str, number: u64) -> Observation {
                 what: "tcp".to_owned(),
             };
             (Source::Passive, Fact::Passage(passage))
+        }
+        // tunnel KIND FROM TO MAC
+        "tunnel" => (Source::Passive, tunnel(&words[1..])),
+        // inside TUNNEL tunnel KIND FROM TO MAC
+        "inside" => {
+            let (encapsulation, inner) = (w(1).to_owned(), Box::new(tunnel(&words[3..])));
+            (Source::Passive, Fact::Encapsulated { encapsulation, inner })
+        }
+        "router-flag" => (Source::Ndp, Fact::RouterFlag { ip: ip(w(1)), mac: mac(w(2)) }),
+        // redirect IP MAC NEXT-HOP DESTINATION
+        "redirect" => {
+            let redirect = jiebei::observe::Redirect {
+                ip: ip(w(1)),
+                mac: mac(w(2)),
+                next_hop: ip(w(3)),
+                destination: ip(w(4)),
+            };
+            (family(ip(w(1)), Source::Icmp, Source::Ndp), Fact::Redirect(redirect))
+        }
+        "oddity" => {
+            let fact = Fact::Oddity {
+                mac: Some(mac(w(1))),
+                protocol: w(2).to_owned(),
+                what: words[3..].join(" "),
+            };
+            (Source::Ndp, fact)
+        }
+        "clocks" => {
+            let clocks = w(2).parse().expect("a count");
+            (Source::Passive, Fact::SeveralClocks { ip: ip(w(1)), clocks })
+        }
+        // syn IP SYSTEM HOPS
+        "syn" => {
+            let syn = TcpSyn {
+                ip: ip(w(1)),
+                role: jiebei::observe::Role::Client,
+                hop_limit: w(3).parse().expect("hops"),
+                dont_fragment: Some(true),
+                window: 64_240,
+                signature: "mss=1460".to_owned(),
+                system: Some(w(2).to_owned()),
+            };
+            (Source::Passive, Fact::TcpSyn(syn))
         }
         // egress-asked PREFIX METHOD COUNT|WHY-NOT
         "egress-asked" => {
@@ -651,6 +712,58 @@ fn what_is_found_can_be_said_in_both_languages() {
             }
         }
     }
+}
+
+/// What NDPMon and its like alert of beside what the rules find.
+#[test]
+fn what_a_listening_remarks() {
+    use jiebei::audit::say_remark;
+    use jiebei::texts::{Language, Texts};
+    let remarks = |observed: &str| -> Vec<String> {
+        let row = |name: &str, roles: &str, ip: &str| {
+            let cells = [("unit", "A"), ("name", name), ("roles", roles), ("ip", ip)];
+            cells.map(|(column, cell)| (column.to_owned(), cell.to_owned())).into()
+        };
+        let devices =
+            vec![row("dns-1", "resolver", "10.20.1.53"), row("gw-2", "gateway", "10.20.1.2")];
+        let case = Case {
+            name: "remarks".into(),
+            day: None,
+            unit: None,
+            exclude: Vec::new(),
+            registry: BTreeMap::from([("devices".to_owned(), devices)]),
+            base: false,
+            observed: observed.to_owned(),
+            findings: Vec::new(),
+        };
+        let (log, _, audit) = run(&case, log(&case));
+        let texts = Texts::of(Language::En);
+        audit.remarks.iter().map(|remark| say_remark(remark, &log, &texts)).collect()
+    };
+    // The registered server tells of the registered gateway and resolver, and of others.
+    let told =
+        remarks("bind 10.20.1.4 r04\ndhcp 10.20.1.4 r04 ack router=10.20.1.1 dns=10.20.1.53\n");
+    assert_eq!(told, [""; 0]);
+    let told =
+        remarks("bind 10.20.1.4 r04\ndhcp 10.20.1.4 r04 ack router=10.20.1.66 dns=9.9.9.9\n");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].contains("resolver 9.9.9.9") && told[1].contains("router 10.20.1.66"));
+    // What another server tells is a finding as a whole.
+    let told =
+        remarks("bind 10.20.1.66 m66\ndhcp 10.20.1.66 m66 ack router=10.20.1.66 dns=9.9.9.9\n");
+    assert_eq!(told, [""; 0]);
+    let told = remarks("bind 10.20.1.1 r01\nra fe80::1 r01 1800 dns=2001:db8::53\n");
+    assert!(told[0].contains("resolver 2001:db8::53"), "{told:#?}");
+    // Two registered routers that disagree.
+    let both = "bind 10.20.1.1 r01\nbind 10.20.1.2 m02\nra fe80::1 r01 1800 mtu=1500\n";
+    assert_eq!(remarks(&format!("{both}ra fe80::2 m02 1800 mtu=1500\n")), [""; 0]);
+    let told = remarks(&format!("{both}ra fe80::2 m02 1800 mtu=1280\n"));
+    assert!(told[0].contains("MTU"), "{told:#?}");
+    // What a station does, and not how a frame is broken.
+    let told =
+        remarks("oddity m66 ndp claims whatever address others try\noddity m66 ndp cut short\n");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with(&mac("m66").to_string()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! `scripts/soak` runs it longer and in a release build, and keeps the graph. Settings, by environment:
 //! `JIEBEI_SOAK_SECONDS`, `JIEBEI_SOAK_RATE` (frames a second), `JIEBEI_SOAK_ROUNDS` (after so many the same stations come
-//! again; 0 is never), `JIEBEI_SOAK_GRAPH` (an SVG file).
+//! again; 0 is never), `JIEBEI_SOAK_GRAPH` (an SVG file), `JIEBEI_SOAK_INTERVAL` (of results that are written meanwhile).
 //!
 //! **Flat** means: a straight line through the second half of the samples (least squares) rises, from its beginning to its end, by
 //! less than 2 % of what it begins with and 2 MiB. Two MiB are what an allocator may keep of a result written in between.
@@ -252,8 +252,11 @@ impl Watching {
         ]);
         command
             .arg(folder.path().join("out"))
-            .env("JIEBEI_LOG", "warn,jiebei::soak=debug")
+            .env("JIEBEI_LOG", "warn,jiebei::cli::progress=debug")
             .env("NO_COLOR", "1");
+        if let Some(interval) = std::env::var_os("JIEBEI_SOAK_INTERVAL") {
+            command.arg("--interval").arg(interval);
+        }
         let log = fs::File::create(folder.path().join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Watching { child: command.spawn().unwrap(), folder }

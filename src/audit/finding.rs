@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::egress::Calibrated;
+use super::remarks::Remark;
 use crate::net::{Mac, Port, Prefix};
 use crate::observe::{EgressMethod, ObservationId};
 use crate::result::v1::{Confidence, Severity, Status};
@@ -28,6 +29,8 @@ pub struct Audit {
     pub calibrated: Vec<BTreeMap<EgressMethod, Calibrated>>,
     /// The unit whose wire was swept.
     pub unit: Option<String>,
+    /// What breaks no rule and should be looked at.
+    pub remarks: Vec<Remark>,
 }
 
 /// A way out to the internet.

@@ -10,6 +10,7 @@ mod egress;
 mod finding;
 mod findings;
 mod regulation;
+mod remarks;
 pub mod rule;
 mod say;
 mod settle;
@@ -21,8 +22,9 @@ pub use egress::Calibrated;
 pub use finding::{Attribution, Audit, EgressFound, Finding, Proof, Subject, Waived};
 pub use findings::{Findings, Found};
 pub use regulation::{Article, BadRegulation, RULES, Regulation, RuleTexts, Sentence};
+pub use remarks::Remark;
 pub use rule::Rule;
-pub use say::{Sentences, say, say_observation, say_proof};
+pub use say::{Sentences, say, say_observation, say_proof, say_remark};
 pub use suppress::{PAIRS, Pair, Same};
 pub use view::View;
 
@@ -67,6 +69,7 @@ pub fn audit(input: &Input<'_>) -> Audit {
             devices: vec![Attribution::default(); input.inventory.devices.len()],
             segments: vec![Attribution::default(); input.inventory.segments.len()],
             unit: input.unit.clone(),
+            remarks: remarks::remarks(&view),
         };
     };
     let view = View::new(input, index);
@@ -91,6 +94,7 @@ pub fn audit(input: &Input<'_>) -> Audit {
         egresses: view.ways.iter().map(|way| seen(way, &view)).collect(),
         calibrated: egress::calibration(&view),
         unit: view.unit().map(str::to_owned).or_else(|| input.unit.clone()),
+        remarks: remarks::remarks(&view),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use fluent_bundle::FluentValue;
 
-use super::{Proof, Regulation};
+use super::{Proof, Regulation, Remark};
 use crate::observe::{
     Direction, Fact, Foreign, Log, Observation, PortState, RoutingProtocol, SeenBy,
 };
@@ -78,6 +78,40 @@ pub fn say_proof(proof: &Proof, log: &Log, texts: &Texts) -> String {
             let sentence = if says.is_empty() { "audit-row-bare" } else { "audit-row" };
             texts.say(sentence, &arguments)
         }
+    }
+}
+
+/// A remark in words.
+pub fn say_remark(remark: &Remark, log: &Log, texts: &Texts) -> String {
+    match remark {
+        Remark::Odd(id) => match log.get(*id) {
+            Some(observation) => {
+                let mac = match &observation.fact {
+                    Fact::Oddity { mac: Some(mac), .. } => mac.to_string(),
+                    _ => "-".to_owned(),
+                };
+                let what = say_observation(observation, texts);
+                let count = observation.count.to_string();
+                texts.say(
+                    "audit-remark-odd",
+                    &[("mac", mac.into()), ("what", what.into()), ("count", count.into())],
+                )
+            }
+            None => texts.say("audit-gone", &[]),
+        },
+        Remark::Tells { by, mac, protocol, role, address } => texts.say(
+            &format!("audit-remark-tells-{role}"),
+            &[
+                text("ip", by),
+                text("mac", mac),
+                ("protocol", (*protocol).into()),
+                text("address", address),
+            ],
+        ),
+        Remark::Disagree { one, other, what } => texts.say(
+            "audit-remark-disagree",
+            &[text("one", one), text("other", other), ("what", (*what).into())],
+        ),
     }
 }
 
@@ -307,6 +341,9 @@ pub fn say_observation(observation: &Observation, texts: &Texts) -> String {
                 text("asked", asked.asked),
             ],
         ),
+        Fact::RouterFlag { ip, mac } => {
+            say("audit-seen-router-flag", &[text("ip", ip), text("mac", mac)])
+        }
         Fact::SeveralClocks { ip, clocks } => {
             say("audit-seen-several-clocks", &[text("ip", ip), text("clocks", clocks)])
         }

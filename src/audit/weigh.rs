@@ -38,7 +38,11 @@ pub(super) fn weigh(rule: &str, evidence: &[Proof], log: &Log) -> Confidence {
                         }
                     }
                     // Anybody can write a source address, however often.
-                    Fact::Traffic { .. } | Fact::Hop { .. } | Fact::Passage(_) => {}
+                    Fact::Traffic { .. }
+                    | Fact::Hop { .. }
+                    | Fact::Passage(_)
+                    | Fact::RouterFlag { .. }
+                    | Fact::Redirect(_) => {}
                     _ => is_proved |= is_deed || observation.count >= 2,
                 }
             }
@@ -115,7 +119,9 @@ fn is_the_deed(rule: &str, fact: &Fact) -> bool {
         ),
         Fact::DhcpServer(_) => matches!(rule, "rogue-dhcp-server" | "unregistered-segment"),
         Fact::RoutingSpeaker(_) => matches!(rule, "unregistered-router" | "unregistered-segment"),
-        Fact::Forwarding(_) | Fact::Passage(_) => rule == "unregistered-router",
+        Fact::Forwarding(_) | Fact::Passage(_) | Fact::RouterFlag { .. } | Fact::Redirect(_) => {
+            rule == "unregistered-router"
+        }
         // The open ones are read; of those that are told by their marks the handshake is.
         Fact::Tunnel(_) => rule == "unregistered-tunnel",
         _ => false,

@@ -99,6 +99,9 @@ impl Reporter for TerminalReporter<'_> {
         self.bar.set_length(total);
         self.bar.set_position(total.saturating_sub(left.as_secs()));
         self.bar.set_message(self.seen(seen));
+        // For whoever watches memory: scripts/soak.
+        let Seen { received, stations, .. } = seen;
+        tracing::debug!("tables: heard={received} stations={stations}");
     }
 
     fn stopping(&mut self) -> bool {

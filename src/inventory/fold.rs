@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::build::{Builder, Devices};
 use super::{
-    Context, DeviceKey, Inventory, Role, behind, coverage, egress, in_time, segment, tunnel,
+    Context, DeviceKey, Inventory, Role, behind, coverage, egress, in_time, segment, talk, tunnel,
 };
 use crate::net::special::{self, Purpose};
 use crate::net::{AddressSet, Mac, PrefixMap};
@@ -53,7 +53,9 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
     let segments = segment::segments(log, context, &links, &devices, &in_use);
     let coverage = coverage::coverage(log, &links, &devices, &in_use);
     let behind = behind::behind(log, &devices);
-    let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses);
+    let next_hops = talk::next_hops(log, &stations);
+    let talkers = talk::talkers(log, &segments, &links.own_macs);
+    let tunnels = tunnel::tunnels(log, &in_use, &links.own_addresses, &links.canaries);
     let egresses = egress::egresses(log, &devices, &in_use, &stations, &links.own_macs);
     Inventory {
         devices,
@@ -61,6 +63,8 @@ pub fn fold(log: &Log, context: &Context) -> Inventory {
         coverage,
         egresses,
         behind,
+        next_hops,
+        talkers,
         tunnels,
         in_use,
         stations,
@@ -516,7 +520,11 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
         Fact::DhcpClient(client) => client.mac,
         Fact::Lldp(neighbour) => neighbour.mac,
         Fact::DeviceAnnouncement(told) => told.mac,
-        Fact::Tentative { mac, .. } => *mac,
+        Fact::Tentative { mac, .. } | Fact::RouterFlag { mac, .. } => *mac,
+        // Sent to hosts of the link alone, by whom they use as a router.
+        Fact::Redirect(redirect) if links.is_on_link(observation.vantage, redirect.ip) => {
+            redirect.mac
+        }
         // A station that answers for anything is there all the same; what it answers is not.
         Fact::Binding { mac, .. } | Fact::Answer { mac, .. }
             if matches!(observation.source, Source::Arp | Source::Ndp) =>
@@ -540,6 +548,7 @@ fn stations(id: ObservationId, observation: &Observation, links: &Links, devices
             }
         }
         Fact::Tentative { ip, .. } => device.claim(*ip, id),
+        Fact::RouterFlag { .. } | Fact::Redirect(_) => device.role(Role::Forwards, id),
         Fact::DeviceAnnouncement(told) => {
             if let Some(name) = &told.device {
                 device.name(name);

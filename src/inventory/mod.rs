@@ -19,6 +19,7 @@ mod device;
 pub mod egress;
 mod fold;
 mod segment;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -30,6 +31,7 @@ pub use device::{Binding, Claimed, Device, DeviceKey, Forwarding, Role, Service}
 pub use egress::Egresses;
 pub use fold::fold;
 pub use segment::{Segment, SegmentSource};
+pub use talk::{NextHop, Talker};
 pub use tunnel::{TunnelEnd, word as tunnel_word};
 pub use vendor::vendor;
 
@@ -87,6 +89,10 @@ pub struct Inventory {
     pub egresses: Egresses,
     /// Addresses that more than one host may use.
     pub behind: Vec<Behind>,
+    /// By whom packets went to public addresses, and came from there.
+    pub next_hops: Vec<NextHop>,
+    /// For each segment, who sends most in it.
+    pub talkers: Vec<Vec<Talker>>,
     /// Tunnels that stations send into, by who ends them here.
     pub tunnels: Vec<TunnelEnd>,
     /// Every address in use, with those of its devices; one heard only in traffic has none.

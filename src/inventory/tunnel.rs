@@ -3,7 +3,7 @@
 //! Whoever sends packets of a tunnel ends it. Whom they go to does so when he sends some himself: anybody can be sent to. What is
 //! inside a tunnel ends elsewhere, and is not looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use super::in_time;
@@ -36,12 +36,15 @@ pub(super) fn tunnels(
     log: &Log,
     in_use: &BTreeMap<IpAddr, Vec<usize>>,
     own: &BTreeSet<IpAddr>,
+    canaries: &HashSet<IpAddr>,
 ) -> Vec<TunnelEnd> {
     let mut ends: BTreeMap<(IpAddr, &'static str), (TunnelEnd, BTreeSet<ObservationId>)> =
         BTreeMap::new();
     for (id, observation) in log.iter() {
         let Fact::Tunnel(tunnel) = &observation.fact else { continue };
-        if own.contains(&tunnel.from) {
+        // What answers a question of ours answers a question, and is no tunnel.
+        let is_ours = |ip| own.contains(ip) || canaries.contains(ip);
+        if is_ours(&tunnel.from) || is_ours(&tunnel.to) {
             continue;
         }
         let devices = || in_use.get(&tunnel.from).cloned().unwrap_or_default();

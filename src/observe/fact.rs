@@ -201,6 +201,12 @@ pub enum Fact {
     ArpExchange(ArpExchange),
     GroupMessage(GroupMessage),
     Redirect(Redirect),
+    /// A station says of an address of its own that it is a router's: the flag of a neighbour advertisement (RFC 4861 §4.4), which
+    /// systems set while they forward.
+    RouterFlag {
+        ip: IpAddr,
+        mac: Mac,
+    },
     /// Somebody takes TCP connections here: it answered a SYN with a SYN-ACK.
     TcpServer {
         ip: IpAddr,

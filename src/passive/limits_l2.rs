@@ -72,6 +72,7 @@ impl Limits {
             Fact::ArpExchange(told) => (hash((vantage, 12, told.mac)), MOST_OF_ONE),
             Fact::GroupMessage(told) => (hash((vantage, 13, told.mac)), MOST_OF_ONE),
             Fact::Redirect(told) => (hash((vantage, 14, told.mac)), MOST_OF_ONE),
+            Fact::RouterFlag { mac, .. } => (hash((vantage, 16, mac)), MOST_OF_ONE),
             Fact::Encapsulated { inner, .. } => match &**inner {
                 Fact::Sender { .. } | Fact::SourceAddress { .. } | Fact::Vlan { .. } => {
                     (hash((vantage, 15)), MOST_INSIDE)

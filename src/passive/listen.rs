@@ -11,6 +11,7 @@ use super::fragments::Fragments;
 use super::heard;
 use super::limits_l2::{Changes, Limits};
 use super::passages::Passages;
+use super::reassembly::{Packet, Reassembly};
 use super::streams::Streams;
 use crate::net::Mac;
 use crate::net::special::{self, Purpose};
@@ -49,6 +50,7 @@ pub struct Listener {
     limits: Limits,
     changes: Changes,
     streams: Streams,
+    reassembly: Reassembly,
     spoken: Limit<u64>,
     clocks: Clocks,
     fragments: Fragments,
@@ -149,6 +151,7 @@ impl Listener {
             limits,
             changes,
             streams,
+            reassembly,
             spoken,
             clocks,
             octets,
@@ -215,19 +218,33 @@ impl Listener {
         // Most frames say nothing new of a stream, and a vector of nothing costs nothing.
         let mut said: Vec<(Mac, Fact)> = Vec::new();
         let second = u32::try_from(at.as_second()).unwrap_or(0);
+        let mut whole = None;
         let reading = dissect_with_streams(
             link_type,
             frame,
             &mut out,
             &mut |seen| crossing = Some(seen),
             &mut |segment| {
+                if segment.ip.fragment.is_some() {
+                    whole = reassembly.take(vantage, second, shown, segment);
+                }
                 said.extend(clocks.take(vantage, at, segment).map(|fact| (segment.source, fact)));
                 streams
                     .take(vantage, second, segment, &mut |fact| said.push((segment.source, fact)));
             },
         );
-        for (mac, fact) in said {
+        for (mac, mut fact) in said {
+            // Streams know no MACs: who answers names is told with the MAC of the segment that ended the answer.
+            if let Fact::NameServer(server) = &mut fact {
+                server.mac = mac;
+            }
             let is_admitted = match &fact {
+                fact @ (Fact::NameServer(_)
+                | Fact::NameClient(_)
+                | Fact::NameQuery(_)
+                | Fact::NameRecord(_)) => {
+                    heard::of(fact).is_none_or(|ip| names.admit(vantage, mac, ip, fact))
+                }
                 Fact::Encapsulated { .. } => {
                     let key = (vantage, Source::Passive, fact.clone());
                     encapsulated.contains(&key)
@@ -257,6 +274,11 @@ impl Listener {
                 let count = heard.skipped.entry(link_type).or_default();
                 *count = count.saturating_add(1);
             }
+        }
+        // Put together from fragments it is read once more, and is no fragment now.
+        if let Some(Packet { link_type, frame, frames }) = whole {
+            self.read(log, vantage, at, &frames, link_type, &frame);
+            self.heard.frames = self.heard.frames.saturating_sub(1);
         }
     }
 }

@@ -7,6 +7,7 @@ mod heard;
 mod limits_l2;
 mod listen;
 mod passages;
+mod reassembly;
 pub mod streams;
 
 pub use dissect::dissect;

@@ -8,7 +8,8 @@ use super::evidence::{EvidencePlan, Frames, Wanted};
 use super::names;
 use super::v1::{
     Behind, Binding, CandidateYield, Coverage, Device, Egress, Evidence, EvidenceKind, Finding,
-    Gateway, Identity, SCHEMA, Segment, Service, Subject, Sweep, SweepResult, Tunnel, Waiver,
+    Gateway, Identity, NextHop, SCHEMA, Segment, Service, Subject, Sweep, SweepResult, Talker,
+    Tunnel, Waiver,
 };
 use crate::audit::{self, Audit, Calibrated, EgressFound, Proof, Regulation};
 use crate::inventory::{self, Context, EgressCoverage, Inventory};
@@ -95,9 +96,13 @@ pub fn assemble(parts: Parts<'_>, frames: &mut dyn Frames) -> (SweepResult, Evid
             .segments
             .iter()
             .enumerate()
-            .map(|(place, found)| segment(found, parts.audit.segments.get(place), &parts, &plan))
+            .map(|(place, found)| Segment {
+                talkers: talkers(place, &parts),
+                ..segment(found, parts.audit.segments.get(place), &parts, &plan)
+            })
             .collect(),
         egresses: parts.audit.egresses.iter().map(|found| egress(found, &parts, &plan)).collect(),
+        next_hops: next_hops(&parts),
         findings: parts.audit.findings.iter().map(|found| finding(found, &parts, &plan)).collect(),
         sweep: parts.sweep,
     };
@@ -200,7 +205,42 @@ fn segment(
         live: found.live,
         evidence: proofs(found).map(|proof| evidence(&proof, parts, plan)).collect(),
         sources: found.sources.keys().map(|source| source.word().to_owned()).collect(),
+        talkers: Vec::new(),
     }
+}
+
+/// Who talks most in a segment. Of a sweep nothing is told: its own questions make the others talk.
+fn talkers(place: usize, parts: &Parts<'_>) -> Vec<Talker> {
+    let talkers = parts.inventory.talkers.get(place).filter(|_| parts.sweep.packets_sent == 0);
+    let talkers = talkers.into_iter().flatten().map(|talker| Talker {
+        ip: talker.ip.to_string(),
+        mac: talker.mac.to_string(),
+        packets: talker.packets,
+    });
+    talkers.collect()
+}
+
+fn next_hops(parts: &Parts<'_>) -> Vec<NextHop> {
+    let told = parts.inventory.next_hops.iter().filter(|_| parts.sweep.packets_sent == 0);
+    let told = told.map(|hop| {
+        let device = hop.device.and_then(|place| parts.inventory.devices.get(place));
+        let attribution = hop.device.and_then(|place| parts.audit.devices.get(place));
+        let vantage = parts.context.vantages.get(usize::from(hop.vantage.0));
+        NextHop {
+            interface: vantage.map(|vantage| vantage.interface.clone()).unwrap_or_default(),
+            mac: hop.mac.to_string(),
+            addresses: device
+                .map(|device| device.addresses().map(|ip| ip.to_string()).collect())
+                .unwrap_or_default(),
+            registered_as: attribution.and_then(|attribution| attribution.registered_as.clone()),
+            remotes: hop.remotes as u64,
+            outbound: hop.outbound,
+            inbound: hop.inbound,
+            answered: hop.answered,
+            of: hop.of.iter().cloned().collect(),
+        }
+    });
+    told.collect()
 }
 
 /// How people name who leads out.

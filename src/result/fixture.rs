@@ -36,6 +36,7 @@ pub fn small() -> SweepResult {
         devices: Vec::new(),
         segments: Vec::new(),
         egresses: Vec::new(),
+        next_hops: Vec::new(),
         findings: vec![Finding {
             id: "f-1".to_owned(),
             rule: "rogue-dhcp-server".to_owned(),

@@ -17,6 +17,9 @@ pub struct SweepResult {
     pub devices: Vec<Device>,
     pub segments: Vec<Segment>,
     pub egresses: Vec<Egress>,
+    /// Of a listening alone: by whom packets went to public addresses, and came from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next_hops: Vec<NextHop>,
     pub findings: Vec<Finding>,
 }
 
@@ -249,6 +252,32 @@ pub struct Tunnel {
     pub peer: Option<String>,
 }
 
+/// Who sent how many packets, as far as they were heard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Talker {
+    pub ip: String,
+    pub mac: String,
+    pub packets: u64,
+}
+
+/// A neighbour by which packets went to public addresses or came from there, as far as they were heard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NextHop {
+    pub interface: String,
+    pub mac: String,
+    /// Its addresses on the link, and its row of the registry.
+    pub addresses: Vec<String>,
+    pub registered_as: Option<String>,
+    /// Public addresses on the other side: at least so many.
+    pub remotes: u64,
+    /// Questions that went out, questions that came in, answers that came back.
+    pub outbound: u64,
+    pub inbound: u64,
+    pub answered: u64,
+    /// `tcp`, `udp`, `icmp`, `dns`, `ntp`, `connectivity-check`.
+    pub of: Vec<String>,
+}
+
 /// What speaks for several hosts behind one address. Never a certainty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Behind {
@@ -278,6 +307,9 @@ pub struct Segment {
     pub live: u64,
     pub evidence: Vec<Evidence>,
     pub sources: Vec<String>,
+    /// Of a listening alone: who sends most of those in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub talkers: Vec<Talker>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -18,7 +18,7 @@ use crate::observe::{Log, VantageId};
 use crate::registry::{Index, Registry};
 use crate::report;
 use crate::result::evidence::{EvidencePlan, Frames};
-use crate::result::v1::{Severity, Sweep, SweepResult};
+use crate::result::v1::{Severity, Sweep, SweepNotice, SweepResult};
 use crate::result::{self, Folder, names, observations};
 use crate::texts::Texts;
 
@@ -39,6 +39,9 @@ pub struct Case<'a> {
     pub texts: &'a Texts,
 }
 
+/// The code of notices about what was heard.
+const HEARD: &str = "heard";
+
 /// Folds, audits and assembles.
 pub fn judge(case: Case<'_>, frames: &mut dyn Frames) -> (SweepResult, EvidencePlan) {
     let inventory = inventory::fold(case.log, &case.context);
@@ -53,7 +56,15 @@ pub fn judge(case: Case<'_>, frames: &mut dyn Frames) -> (SweepResult, EvidenceP
         regulation: case.regulation,
         severity: case.severity,
     });
-    let sweep = Sweep { unit: audit.unit.clone(), ..case.sweep };
+    let mut sweep = Sweep { unit: audit.unit.clone(), ..case.sweep };
+    // Of a listening alone: among the questions of a sweep others behave oddly for good reasons.
+    if sweep.packets_sent == 0 {
+        sweep.notices.retain(|notice| notice.code != HEARD);
+        sweep.notices.extend(audit.remarks.iter().map(|remark| SweepNotice {
+            code: HEARD.to_owned(),
+            text: audit::say_remark(remark, case.log, case.texts),
+        }));
+    }
     result::assemble(
         result::Parts {
             sweep,

@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } sent DHCP { $message }
 audit-seen-lldp = { $mac } sent LLDP and calls itself { $name }
 audit-seen-routing = { $ip } ({ $mac }) speaks { $protocol }
 audit-seen-name = { $ip } ({ $mac }) calls itself { $name }
+audit-seen-router-flag = { $mac } says of { $ip } that it is a router
 audit-seen-several-clocks = TCP timestamps of { $ip } to one server run by { $clocks } clocks
 audit-seen-heard-name = { $ip } was heard speaking { $protocol }
 audit-seen-told-neighbour = { $by } told by SNMP: { $ip } is at { $mac }
@@ -93,3 +94,8 @@ audit-silence-port = { $port } of { $ip } was asked to the end and did not answe
 audit-row = Registry, table { $table }, row { $key }: { $says }
 audit-row-bare = Registry, table { $table }, row { $key }
 audit-gone = The observation is no longer there
+
+audit-remark-odd = { $mac }: { $what } ({ $count } times)
+audit-remark-tells-router = { $ip } ({ $mac }) tells by { $protocol } of the router { $address }, which is registered as none
+audit-remark-tells-resolver = { $ip } ({ $mac }) tells by { $protocol } of the resolver { $address }, which is registered as none
+audit-remark-disagree = The routers { $one } and { $other } advertise different values: { $what }

@@ -50,6 +50,7 @@ audit-seen-dhcp-client = { $mac } 发出 DHCP { $message }
 audit-seen-lldp = { $mac } 发送 LLDP，自称 { $name }
 audit-seen-routing = { $ip }（{ $mac }）发送 { $protocol } 报文
 audit-seen-name = { $ip }（{ $mac }）自称 { $name }
+audit-seen-router-flag = { $mac } 的邻居通告称 { $ip } 是路由器
 audit-seen-several-clocks = { $ip } 到同一服务器的 TCP 时间戳出自 { $clocks } 个时钟
 audit-seen-heard-name = 监听到 { $ip } 的 { $protocol } 报文
 audit-seen-told-neighbour = { $by } 经 SNMP 告知：{ $ip } 对应 { $mac }
@@ -93,3 +94,8 @@ audit-silence-port = 询问 { $ip } 的 { $port } 完毕，无应答（{ $method
 audit-row = 登记台账 { $table } 表 { $key }：{ $says }
 audit-row-bare = 登记台账 { $table } 表 { $key }
 audit-gone = 观测记录已不存在
+
+audit-remark-odd = { $mac }：{ $what }（{ $count } 次）
+audit-remark-tells-router = { $ip }（{ $mac }）通过 { $protocol } 通告路由器 { $address }，台账中没有登记为路由器
+audit-remark-tells-resolver = { $ip }（{ $mac }）通过 { $protocol } 通告域名解析服务器 { $address }，台账中没有登记为解析服务器
+audit-remark-disagree = 路由器 { $one } 与 { $other } 通告的参数不一致：{ $what }

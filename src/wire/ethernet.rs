@@ -34,12 +34,18 @@ impl EtherType {
     pub const LLDP: EtherType = EtherType(0x88cc);
     /// The I-TAG of IEEE 802.1ah: a whole customer frame inside a provider's.
     pub const BACKBONE: EtherType = EtherType(0x88e7);
+    /// IEEE 802.1AE.
+    pub const MACSEC: EtherType = EtherType(0x88e5);
+    /// Network service header, RFC 8300.
+    pub const SERVICE_HEADER: EtherType = EtherType(0x894f);
+    /// Arista's, which puts timestamps before the EtherType.
+    pub const ARISTA: EtherType = EtherType(0xd28b);
     /// Cisco's security group tag, with another EtherType behind it.
     pub const METADATA: EtherType = EtherType(0x8909);
     pub const TRANSPARENT_BRIDGING: EtherType = EtherType(0x6558);
 
     /// The tags that only add a VLAN: 802.1Q, 802.1ad, and the older numbers for stacked tags.
-    const fn is_tag(self) -> bool {
+    pub const fn is_tag(self) -> bool {
         matches!(self.0, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300)
     }
 }

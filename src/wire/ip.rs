@@ -28,6 +28,7 @@ impl Protocol {
     pub const DESTINATION_OPTIONS: Protocol = Protocol(60);
     pub const EIGRP: Protocol = Protocol(88);
     pub const OSPF: Protocol = Protocol(89);
+    pub const ETHERNET: Protocol = Protocol(143);
     pub const PIM: Protocol = Protocol(103);
     pub const VRRP: Protocol = Protocol(112);
 }
@@ -83,6 +84,24 @@ impl<'a> Ip<'a> {
             Some(6) => ipv6::read(bytes),
             Some(_) => Err(WireError::Wrong { what: "ip", why: "unknown version" }),
             None => Err(WireError::Short { what: "ip", needed: 1, had: 0 }),
+        }
+    }
+
+    /// The source in a header that cannot be read to its end.
+    pub fn source_of(bytes: &[u8]) -> Option<IpAddr> {
+        let mut cursor = Cursor::new("ip", bytes);
+        match bytes.first().map(|first| (first >> 4, first & 0x0f)) {
+            Some((4, 5..)) => {
+                cursor.skip(12).ok()?;
+                let source = cursor.ipv4().ok()?;
+                cursor.skip(4).ok()?;
+                Some(source.into())
+            }
+            Some((6, _)) => {
+                cursor.skip(8).ok()?;
+                Some(cursor.ipv6().ok()?.into())
+            }
+            _ => None,
         }
     }
 

@@ -83,6 +83,13 @@ pub fn read(link_type: LinkType, frame: &[u8]) -> Option<Result<LinkHeader<'_>, 
         LinkType::NETANALYZER => skipped(4, frame).map(whole),
         LinkType::NETANALYZER_TRANSPARENT => skipped(12, frame).map(whole),
         LinkType::MPACKET => skipped(8, frame).map(whole),
+        LinkType::JUNIPER_ETHERNET => juniper(frame).map(whole),
+        LinkType::JUNIPER_PPP => juniper(frame).and_then(ppp),
+        LinkType::JUNIPER_FRAME_RELAY => juniper(frame).and_then(frame_relay),
+        LinkType::JUNIPER_CISCO_HDLC => juniper(frame).and_then(cisco_hdlc),
+        // Solaris' hook: zones and interfaces, in 24 octets.
+        LinkType::IPNET => skipped(24, frame).and_then(packet),
+        LinkType::IPOIB => infiniband(frame),
         LinkType::PKTAP => return pktap(frame),
         _ => return None,
     })
@@ -245,6 +252,34 @@ fn skipped(octets: usize, frame: &[u8]) -> Result<&[u8], WireError> {
 
 const fn whole(frame: &[u8]) -> LinkHeader<'_> {
     LinkHeader::without_addresses(Behind::Ethernet, frame)
+}
+
+/// Juniper's word before the link's own header: a mark, flags, and with one of them extensions behind their length.
+fn juniper(frame: &[u8]) -> Result<&[u8], WireError> {
+    let mut cursor = Cursor::new("juniper", frame);
+    let [m, g, c, flags] = cursor.array()?;
+    if [m, g, c] != *b"MGC" {
+        return Err(cursor.wrong("another mark"));
+    }
+    if flags & 0x80 != 0 {
+        let extensions = cursor.u16()?;
+        cursor.skip(usize::from(extensions))?;
+    }
+    // Without a link header the packet's first nibble would have to do.
+    if flags & 2 != 0 {
+        return Err(cursor.wrong("no link header"));
+    }
+    Ok(cursor.rest())
+}
+
+/// A global routing header of forty octets (which may be empty), then RFC 4391: an EtherType and two octets of nothing.
+/// The addresses have twenty octets and are no MACs.
+fn infiniband(frame: &[u8]) -> Result<LinkHeader<'_>, WireError> {
+    let mut cursor = Cursor::new("infiniband", frame);
+    cursor.skip(40)?;
+    let behind = Behind::number(cursor.u16()?);
+    cursor.skip(2)?;
+    Ok(LinkHeader::without_addresses(behind, cursor.rest()))
 }
 
 /// LLC behind addresses.
@@ -426,6 +461,17 @@ fn pktap(frame: &[u8]) -> Option<Result<LinkHeader<'_>, WireError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_other_makers_put_before_their_links() {
+        let frame = [&[2; 12][..], &[8, 0]].concat();
+        let juniper = [&b"MGC\x80\0\x04"[..], &[1; 4], &frame].concat();
+        let read = super::read(LinkType::JUNIPER_ETHERNET, &juniper).unwrap().unwrap();
+        assert_eq!((read.behind, read.payload), (Behind::Ethernet, &frame[..]));
+        assert!(super::read(LinkType::JUNIPER_ETHERNET, b"MGC\x02").unwrap().is_err());
+        check(LinkType::IPNET, &[0; 24], EtherType::IPV4);
+        check(LinkType::IPOIB, &[&[0; 40][..], &[8, 0, 0, 0]].concat(), EtherType::IPV4);
+    }
 
     #[track_caller]
     fn check(link_type: LinkType, header: &[u8], carried: EtherType) -> Option<Mac> {

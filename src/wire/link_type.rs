@@ -47,6 +47,12 @@ impl LinkType {
     pub const NETANALYZER_TRANSPARENT: LinkType = LinkType(241);
     pub const PKTAP: LinkType = LinkType(258);
     pub const MPACKET: LinkType = LinkType(274);
+    pub const JUNIPER_ETHERNET: LinkType = LinkType(178);
+    pub const JUNIPER_PPP: LinkType = LinkType(179);
+    pub const JUNIPER_FRAME_RELAY: LinkType = LinkType(180);
+    pub const JUNIPER_CISCO_HDLC: LinkType = LinkType(181);
+    pub const IPNET: LinkType = LinkType(226);
+    pub const IPOIB: LinkType = LinkType(242);
     // Counted, not read: they carry no packets of the internet's protocols as they stand.
     pub const USB: LinkType = LinkType(189);
     pub const IEEE802_15_4: LinkType = LinkType(195);
@@ -95,6 +101,12 @@ impl fmt::Display for LinkType {
             LinkType::NETANALYZER_TRANSPARENT => "netanalyzer-transparent",
             LinkType::PKTAP => "pktap",
             LinkType::MPACKET => "ethernet-mpacket",
+            LinkType::JUNIPER_ETHERNET => "juniper-ethernet",
+            LinkType::JUNIPER_PPP => "juniper-ppp",
+            LinkType::JUNIPER_FRAME_RELAY => "juniper-frame-relay",
+            LinkType::JUNIPER_CISCO_HDLC => "juniper-cisco-hdlc",
+            LinkType::IPNET => "ipnet",
+            LinkType::IPOIB => "ip-over-infiniband",
             LinkType::USB => "usb-linux",
             LinkType::IEEE802_15_4 => "ieee802-15-4",
             LinkType::IEEE802_15_4_NO_FCS => "ieee802-15-4-nofcs",

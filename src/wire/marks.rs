@@ -96,8 +96,9 @@ pub fn is_openvpn_stream(payload: &[u8], over: Over) -> bool {
     }
 }
 
-/// The version octet of an IKE header.
-pub fn ike(payload: &[u8]) -> Option<u8> {
+/// The version octet of an IKE header. On the protocol's own port the exchange may be one that nobody knows, and no initiator be spoken
+/// for.
+pub fn ike(payload: &[u8], over: Over) -> Option<u8> {
     let mut cursor = Cursor::new("ike", payload);
     let initiator = cursor.array::<8>().ok()?;
     cursor.skip(8).ok()?;
@@ -105,18 +106,20 @@ pub fn ike(payload: &[u8]) -> Option<u8> {
     cursor.skip(4).ok()?;
     let length = cursor.u32().ok()?;
     let fits = match version >> 4 {
+        1 | 2 if over == Over::ItsPort => true,
         1 => matches!(exchange, 1..=6 | 32..=34) && flags & 0xf8 == 0,
         2 => matches!(exchange, 34..=44) && flags & 0xc7 == 0,
         _ => false,
     };
     // An IKE message is far below a mebibyte; without a spoken-for initiator there is none.
-    (fits && initiator != [0; 8] && (28..1 << 20).contains(&length)).then_some(version)
+    (fits && (initiator != [0; 8] || over == Over::ItsPort) && (28..1 << 20).contains(&length))
+        .then_some(version)
 }
 
 /// On the port of NAT traversal: four zeros and IKE, or the index of a security association.
 pub fn ike_or_esp(payload: &[u8]) -> Option<IkeOrEsp> {
     match payload {
-        [0, 0, 0, 0, rest @ ..] => ike(rest).map(IkeOrEsp::Ike),
+        [0, 0, 0, 0, rest @ ..] => ike(rest, Over::AnyPort).map(IkeOrEsp::Ike),
         _ => esp(payload).map(IkeOrEsp::Esp),
     }
 }
@@ -289,7 +292,11 @@ mod tests {
         let mut header = vec![1; 8];
         header.extend([0; 8]);
         header.extend([33, 0x20, 34, 8, 0, 0, 0, 0, 0, 0, 0, 28]);
-        assert_eq!(ike(&header), Some(0x20));
+        assert_eq!(ike(&header, Over::AnyPort), Some(0x20));
+        // With no initiator it is believed on the port alone.
+        let unasked = [&[0; 8], &header[8..]].concat();
+        assert_eq!(ike(&unasked, Over::AnyPort), None);
+        assert_eq!(ike(&unasked, Over::ItsPort), Some(0x20));
         assert_eq!(ike_or_esp(&[&[0; 4], &header[..]].concat()), Some(IkeOrEsp::Ike(0x20)));
         assert_eq!(ike_or_esp(&[0x55; 40]), Some(IkeOrEsp::Esp(0x5555_5555)));
         assert_eq!(ike_or_esp(&[0xff]), None);
@@ -313,7 +320,7 @@ mod tests {
         #[test]
         fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (is_wireguard(&octets), is_openvpn(&octets, Over::ItsPort), is_openvpn_stream(&octets, Over::AnyPort));
-            let _ = (ike(&octets), ike_or_esp(&octets), l2tp(&octets), pptp(&octets), gre(&octets));
+            let _ = (ike(&octets, Over::ItsPort), ike_or_esp(&octets), l2tp(&octets), pptp(&octets), gre(&octets));
             let _ = authentication(&octets);
         }
     }

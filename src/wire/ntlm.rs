@@ -86,7 +86,17 @@ fn field<'a>(cursor: &mut Cursor<'_>, message: &'a [u8]) -> Result<&'a [u8], Wir
 }
 
 fn text(octets: &[u8], flags: u32) -> String {
-    if flags & UNICODE == 0 { String::from_utf8_lossy(octets).into_owned() } else { utf16(octets) }
+    let text = match flags & UNICODE {
+        0 => String::from_utf8_lossy(octets).into_owned(),
+        _ => utf16(octets),
+    };
+    without_zeros(text)
+}
+
+/// Some servers send their names with a zero at the end.
+fn without_zeros(mut text: String) -> String {
+    text.truncate(text.trim_end_matches('\0').len());
+    text
 }
 
 /// UTF-16, little endian.
@@ -113,7 +123,7 @@ impl Challenge {
                 4 => &mut self.dns_domain,
                 _ => continue,
             };
-            *place = utf16(value);
+            *place = without_zeros(utf16(value));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! QUIC's Initial packets (RFC 9000, 9001, 9369, and draft 29). Their keys come from a salt that everybody knows and from the
+//! QUIC's Initial packets (RFC 9000, 9001, 9369; drafts from 22 on, with mvfst's and Google's names for them). Their keys come from a salt that everybody knows and from the
 //! connection id that the client chose, so whoever sees the packets reads the TLS hellos in them.
 
 use ring::{aead, hkdf};
@@ -9,7 +9,14 @@ pub const VERSION_1: u32 = 1;
 pub const VERSION_2: u32 = 0x6b33_43cf;
 pub const DRAFT_29: u32 = 0xff00_001d;
 
-/// RFC 9001 §5.2, RFC 9369 §3.3.1, draft-ietf-quic-tls-29 §5.2.
+/// mvfst's own numbers, on drafts 22 and 27; Google's with TLS.
+const MVFST_22: u32 = 0xface_b001;
+const MVFST_27: u32 = 0xface_b002;
+const MVFST_EXPERIMENT: u32 = 0xface_b00e;
+const T050: u32 = 0x5430_3530;
+const T051: u32 = 0x5430_3531;
+
+/// RFC 9001 §5.2, RFC 9369 §3.3.1, draft-ietf-quic-tls §5.2 of the drafts 29, 23 and 22; of T050 and T051 as Chromium has them.
 const SALT_1: [u8; 20] = [
     0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad,
     0xcc, 0xbb, 0x7f, 0x0a,
@@ -22,6 +29,40 @@ const SALT_29: [u8; 20] = [
     0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97, 0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0,
     0x43, 0x90, 0xa8, 0x99,
 ];
+
+const SALT_23: [u8; 20] = [
+    0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65,
+    0xbe, 0xf9, 0xf5, 0x02,
+];
+const SALT_22: [u8; 20] = [
+    0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd,
+    0x7a, 0x02, 0x64, 0x4a,
+];
+const SALT_T050: [u8; 20] = [
+    0x7f, 0xf5, 0x79, 0xe5, 0xac, 0xd0, 0x72, 0x91, 0x55, 0x80, 0x30, 0x4c, 0x43, 0xa2, 0x36, 0x7c,
+    0x60, 0x48, 0x83, 0x10,
+];
+const SALT_T051: [u8; 20] = [
+    0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f, 0xc8, 0xcc,
+    0xda, 0x6e, 0x03, 0x3d,
+];
+
+/// The salt of a version and the beginning of its labels; `None` where neither is known.
+const fn salt(version: u32) -> Option<(&'static [u8; 20], &'static str)> {
+    Some(match version {
+        // Drafts 33 and 34 are version 1 by another number.
+        VERSION_1 | 0xff00_0021 | 0xff00_0022 => (&SALT_1, "quic"),
+        VERSION_2 => (&SALT_2, "quicv2"),
+        0xff00_001d..=0xff00_0020 => (&SALT_29, "quic"),
+        0xff00_0017..=0xff00_001c | MVFST_27 | MVFST_EXPERIMENT => (&SALT_23, "quic"),
+        0xff00_0016 | MVFST_22 => (&SALT_22, "quic"),
+        T050 => (&SALT_T050, "quic"),
+        T051 => (&SALT_T051, "quic"),
+        // Numbers that no server knows, sent to be refused (RFC 9000 §15): those who test did so in the time of draft 29.
+        version if version & 0x0f0f_0f0f == 0x0a0a_0a0a => (&SALT_29, "quic"),
+        _ => return None,
+    })
+}
 
 /// RFC 9000 §17.2.
 const MOST_CONNECTION_ID: usize = 20;
@@ -53,14 +94,15 @@ pub enum Sender {
 #[inline]
 pub fn is_initial(datagram: &[u8]) -> bool {
     let Some(&[first, a, b, c, d]) = datagram.first_chunk::<5>() else { return false };
-    first & 0xc0 == 0xc0 && is_initial_type(first, u32::from_be_bytes([a, b, c, d]))
+    // The bit behind the form may be zero (RFC 9287); the version is mark enough.
+    first & 0x80 != 0 && is_initial_type(first, u32::from_be_bytes([a, b, c, d]))
 }
 
 const fn is_initial_type(first: u8, version: u32) -> bool {
     match version {
-        VERSION_1 | DRAFT_29 => first & 0x30 == 0,
+        VERSION_1 => first & 0x30 == 0,
         VERSION_2 => first & 0x30 == 0x10,
-        _ => false,
+        version => first & 0x30 == 0 && salt(version).is_some(),
     }
 }
 
@@ -96,7 +138,7 @@ fn packet<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Initial<'a>>, WireError>
     let start = cursor.rest();
     let first = cursor.u8()?;
     let version = cursor.u32()?;
-    if first & 0xc0 != 0xc0 || !matches!(version, VERSION_1 | VERSION_2 | DRAFT_29) {
+    if first & 0x80 == 0 || salt(version).is_none() {
         return Err(cursor.wrong("no long header of a known version"));
     }
     let mut ids = [&[][..]; 2];
@@ -147,12 +189,7 @@ fn expand<const N: usize>(secret: &hkdf::Prk, label: &str) -> Option<[u8; N]> {
 impl Keys {
     /// By the connection id that the client's first packet went to.
     pub fn new(version: u32, first_id: &[u8], sender: Sender) -> Option<Keys> {
-        let (salt, prefix) = match version {
-            VERSION_1 => (&SALT_1, "quic"),
-            VERSION_2 => (&SALT_2, "quicv2"),
-            DRAFT_29 => (&SALT_29, "quic"),
-            _ => return None,
-        };
+        let (salt, prefix) = salt(version)?;
         let initial = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(first_id);
         let side = match sender {
             Sender::Client => "client in",
@@ -234,7 +271,8 @@ fn frame<'a>(cursor: &mut Cursor<'a>) -> Result<Option<(u64, &'a [u8])>, WireErr
             }
             Ok(None)
         }
-        6 => {
+        // In Google's versions the handshake has the number that streams have elsewhere, and here there are none.
+        6 | 8 => {
             let offset = varint(cursor)?;
             let octets = length(cursor)?;
             Ok(Some((offset, cursor.take(octets)?)))

@@ -58,7 +58,8 @@ impl Rip {
                 continue;
             }
             let length = match self.version {
-                1 => class_length(address),
+                // Multicast and reserved addresses are no networks.
+                1 => (address.octets().first() < Some(&224)).then(|| undivided_length(address)),
                 _ => mask_length(mask),
             };
             if let Some(length) = length {
@@ -106,18 +107,20 @@ fn read_header<'a>(what: &'static str, bytes: &'a [u8]) -> Result<(Rip, Cursor<'
     Ok((Rip { version, is_response: command == 2, routes: Vec::new() }, cursor))
 }
 
-/// Version 1 has no masks: the class of the address says the length, if no bits stand behind it.
-fn class_length(address: Ipv4Addr) -> Option<u8> {
+/// Version 1 has no masks: the class of the address says the length. With bits behind it the address is a part of a network
+/// that only its own routers know the mask of; then the octets that are not zero are told.
+fn undivided_length(address: Ipv4Addr) -> u8 {
     let [first, ..] = address.octets();
     let length = match first {
         0 => 0,
         1..=127 => 8,
         128..=191 => 16,
-        192..=223 => 24,
-        _ => return None,
+        _ => 24,
     };
-    let prefix = Prefix::of(address.into(), length);
-    (prefix.first() == address).then_some(length)
+    [length, 8, 16, 24]
+        .into_iter()
+        .find(|try_| *try_ >= length && Prefix::of(address.into(), *try_).first() == address)
+        .unwrap_or(32)
 }
 
 #[cfg(test)]
@@ -162,10 +165,12 @@ mod tests {
             vec![2, 1, 0, 0],
             entry(2, [192, 168, 7, 0], [0; 4], 1),
             entry(2, [192, 168, 7, 9], [0; 4], 1),
+            entry(2, [10, 70, 178, 0], [0; 4], 1),
         ]
         .concat();
         let (rip, _) = Rip::read(&bytes).unwrap();
-        assert_eq!(rip.routes, ["192.168.7.0/24".parse().unwrap()]);
+        let expected = ["192.168.7.0/24", "192.168.7.9/32", "10.70.178.0/24"];
+        assert_eq!(rip.routes, expected.map(|prefix| prefix.parse().unwrap()));
         let route = [&[0xfd; 1][..], &[0; 15], &[0, 0, 48, 1]].concat();
         let next_hop = [&[0xfe; 16][..], &[0, 0, 0, 255]].concat();
         let bytes = [&[2, 1, 0, 0][..], &next_hop, &route].concat();

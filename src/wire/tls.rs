@@ -270,9 +270,15 @@ impl ServerHello {
         let mut cursor = Cursor::new("tls", body);
         let version = cursor.u16()?;
         cursor.skip(32)?;
-        short_part(&mut cursor)?;
+        // Drafts of TLS 1.3 up to 21 had their own number here, and neither a session nor a compression.
+        let is_draft = version >> 8 == 0x7f;
+        if !is_draft {
+            short_part(&mut cursor)?;
+        }
         let cipher = cursor.u16()?;
-        cursor.skip(1)?;
+        if !is_draft {
+            cursor.skip(1)?;
+        }
         let mut hello = ServerHello { version, cipher, selected_version: None };
         let mut extensions = match cursor.is_empty() {
             true => return Ok(hello),

@@ -8,6 +8,9 @@ use super::ethernet::EtherType;
 pub const VXLAN_PORT: u16 = 4789;
 /// What Linux used before the number was assigned, and still does by default.
 pub const VXLAN_OLD_PORT: u16 = 8472;
+/// VXLAN's generic extension, and MPLS in UDP (RFC 7510).
+pub const VXLAN_GPE_PORT: u16 = 4790;
+pub const MPLS_PORT: u16 = 6635;
 pub const GENEVE_PORT: u16 = 6081;
 pub const TEREDO_PORT: u16 = 3544;
 pub const GTP_PORT: u16 = 2152;
@@ -117,6 +120,72 @@ pub fn vxlan(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
     }
     let identifier = Some(u32::from_be_bytes([0, a, b, c]));
     Ok(Inside { tunnel: "vxlan", identifier, carried: Inner::Ethernet, payload: cursor.rest() })
+}
+
+/// The generic extension (draft-ietf-nvo3-vxlan-gpe): what is carried is stated.
+pub fn vxlan_gpe(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
+    let mut cursor = Cursor::new("vxlan-gpe", bytes);
+    let [flags, _, _, next, a, b, c, _] = cursor.array::<8>()?;
+    if flags & 0xc0 != 0 {
+        return Err(cursor.wrong("flags of another protocol"));
+    }
+    // Without the flag there is no identifier, and without the other it is as VXLAN is.
+    let identifier = (flags & 0x08 != 0).then_some(u32::from_be_bytes([0, a, b, c]));
+    let carried = match (flags & 0x04 != 0, next) {
+        (false, _) | (true, 3) => Inner::Ethernet,
+        (true, 1 | 2) => Inner::Ip,
+        (true, 4) => Inner::EtherType(EtherType::SERVICE_HEADER),
+        (true, 5) => Inner::EtherType(EtherType::MPLS),
+        _ => return Err(cursor.wrong("unknown protocol inside")),
+    };
+    Ok(Inside { tunnel: "vxlan", identifier, carried, payload: cursor.rest() })
+}
+
+/// RFC 8300 §2: what is behind the base header, the path and the context. `None` for what is not known.
+pub fn service_header(bytes: &[u8]) -> Result<Option<(Inner, &[u8])>, WireError> {
+    let mut cursor = Cursor::new("nsh", bytes);
+    let [version, length, _, next] = cursor.array()?;
+    let Some(behind) = usize::from(length & 0x3f).saturating_mul(4).checked_sub(4) else {
+        return Err(cursor.wrong("length shorter than the header"));
+    };
+    if version >> 6 != 0 {
+        return Err(cursor.wrong("unknown version"));
+    }
+    cursor.skip(behind)?;
+    let inner = match next {
+        1 | 2 => Inner::Ip,
+        3 => Inner::Ethernet,
+        4 => Inner::EtherType(EtherType::SERVICE_HEADER),
+        5 => Inner::EtherType(EtherType::MPLS),
+        _ => return Ok(None),
+    };
+    Ok(Some((inner, cursor.rest())))
+}
+
+/// IEEE 802.1AE §9: a frame that is only protected against change. `None` where it is encrypted. The check value
+/// stands behind the payload, and goes for its padding.
+pub fn macsec(bytes: &[u8]) -> Result<Option<(EtherType, &[u8])>, WireError> {
+    let mut cursor = Cursor::new("macsec", bytes);
+    let [control, _] = cursor.array()?;
+    if control & 0x80 != 0 {
+        return Err(cursor.wrong("unknown version"));
+    }
+    cursor.skip(if control & 0x20 != 0 { 12 } else { 4 })?;
+    if control & 0x0c != 0 {
+        return Ok(None);
+    }
+    Ok(Some((EtherType(cursor.u16()?), cursor.rest())))
+}
+
+/// A timestamp of 64 or 48 bits, by the last octet of its version.
+pub fn arista(bytes: &[u8]) -> Result<(EtherType, &[u8]), WireError> {
+    let mut cursor = Cursor::new("arista", bytes);
+    match (cursor.u16()?, cursor.array()?) {
+        (1, [_, 0x10]) => cursor.skip(8)?,
+        (1, [_, 0x20]) => cursor.skip(6)?,
+        _ => return Err(cursor.wrong("unknown kind")),
+    }
+    Ok((EtherType(cursor.u16()?), cursor.rest()))
 }
 
 pub fn geneve(bytes: &[u8]) -> Result<Inside<'_>, WireError> {
@@ -280,6 +349,27 @@ mod tests {
         assert_eq!((inside.carried, inside.payload), (inner, &[0x60, 9][..]));
         for length in 0..header.len() {
             assert!(read(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn shims_say_what_is_behind_them() {
+        let packet = [0x45, 0];
+        let open = [&[0x20, 0, 0, 0, 0, 1][..], &[7; 8], &[8, 0], &packet].concat();
+        assert_eq!(macsec(&open), Ok(Some((EtherType::IPV4, &packet[..]))));
+        let sealed = [&[0x2c, 0, 0, 0, 0, 1][..], &[7; 10]].concat();
+        assert_eq!(macsec(&sealed), Ok(None));
+        let short = [&[0, 1, 0, 0x10][..], &[0; 8], &[8, 0], &packet].concat();
+        assert_eq!(arista(&short), Ok((EtherType::IPV4, &packet[..])));
+        let chain = [&[0, 6, 1, 1, 0, 0, 7, 0xff][..], &[0; 16], &packet].concat();
+        assert_eq!(service_header(&chain), Ok(Some((Inner::Ip, &packet[..]))));
+        let inside = vxlan_gpe(&[0x0c, 0, 0, 1, 0, 0, 9, 0, 0x45, 0]).unwrap();
+        assert_eq!((inside.identifier, inside.carried), (Some(9), Inner::Ip));
+        for length in 0..short.len() - 2 {
+            assert!(arista(&short[..length]).is_err(), "{length}");
+        }
+        for length in 0..chain.len() - 2 {
+            assert!(service_header(&chain[..length]).is_err(), "{length}");
         }
     }
 

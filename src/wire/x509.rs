@@ -9,7 +9,7 @@ use super::cursor::{Cursor, WireError};
 
 /// Names kept of subjectAltName; parts of a name.
 const MOST_NAMES: usize = 32;
-const MOST_PARTS: usize = 32;
+const MOST_PARTS: usize = 64;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;

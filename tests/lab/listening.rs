@@ -121,6 +121,14 @@ fn a_mirror_port_shows_what_is_planted_and_nothing_is_sent() {
     assert_eq!(told["sweep"]["packets_sent"], 0);
     assert_eq!(told["sweep"]["complete"], true);
 
+    // By the clock it ends by itself.
+    let mut timed = lab.jiebei("watch");
+    timed.args(["--interface", lab.interface(), "--seconds", "1", "--unit", "U8"]);
+    timed.arg("--registry").arg(scenario_file("listening", "registry"));
+    expect_code(&timed.arg("--out").arg(lab.folder.join("timed")).output().expect("it runs"), 0);
+    let timed = read_result(&lab.folder.join("timed/result.json"));
+    assert!(timed["sweep"]["packets_received"].as_u64() > Some(0));
+
     let folder = lab.folder.clone();
     drop(lab);
     // Whatever came out of the listener's cable, and what anybody had from its MAC.
@@ -154,6 +162,10 @@ fn of_the_details(result: &Value) {
         let found = findings.iter().find(|one| one["rule"] == rule && one["subject"]["ip"] == ip);
         found.unwrap_or_else(|| panic!("{rule} {ip}"))["detail"].clone()
     };
+    let by = |ip| detail("rogue-router-advertisement", ip)["hidden_by"].clone();
+    assert_eq!(by("10.98.1.63"), serde_json::json!(["extension-headers"]));
+    assert_eq!(by("10.98.1.64"), serde_json::json!(["extension-headers", "fragments"]));
+    assert_eq!(by("10.98.1.62"), Value::Null);
     let hidden = detail("hidden-network", "10.98.1.65");
     assert_eq!(hidden["forwarded_hop_limits"], serde_json::json!(["127", "63"]));
     assert_eq!(hidden["hosts"], 3);
@@ -164,9 +176,17 @@ fn of_the_details(result: &Value) {
         detail("unregistered-router", "10.98.1.66")["beyond"],
         serde_json::json!(["10.77.3.9"])
     );
-    let ways = result["egresses"].as_array().expect("a list");
-    let filed = ways.iter().find(|way| way["registered_as"] == "unified");
-    assert_eq!(filed.expect("the filed way is seen")["methods"], serde_json::json!(["passive"]));
+    // By whom packets go out, the filed gateway too.
+    let hops = result["next_hops"].as_array().expect("a list");
+    for (mac, row) in [("00:1b:54:98:01:01", "gw"), ("50:d4:f7:98:01:25", "router")] {
+        let hop = hops.iter().find(|hop| hop["mac"] == mac).unwrap_or_else(|| panic!("{mac}"));
+        assert_eq!(hop["registered_as"], row);
+        assert!(hop["outbound"].as_u64() > Some(0) && hop["answered"].as_u64() > Some(0), "{hop}");
+    }
+    let segments = result["segments"].as_array().expect("a list");
+    let office = segments.iter().find(|one| one["prefix"] == "10.98.1.0/24").expect("it is seen");
+    let talkers = office["talkers"].as_array().expect("a list");
+    assert!(talkers.iter().any(|talker| talker["ip"] == "10.98.1.10"), "{talkers:#?}");
     // A NAT that is registered is told, and is no finding.
     let devices = result["devices"].as_array().expect("a list");
     let shelter = devices.iter().find(|one| one["registered_as"] == "shelter").expect("it is seen");

@@ -39,17 +39,17 @@ const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 30.0;
 
-/// An SVG: memory over time, and the observations in the log where the listener tells of them.
+/// An SVG: memory over time, and the stations in the tables.
 pub fn drawn(samples: &[Sample], title: &str) -> String {
     let last = samples.last().map_or(1, |sample| sample.second).max(1) as f64;
     let memory: Vec<(f64, f64)> = samples
         .iter()
         .map(|sample| (sample.second as f64 / last, sample.resident as f64 / 1024.0))
         .collect();
-    let facts: Vec<(f64, f64)> = samples
+    let known: Vec<(f64, f64)> = samples
         .iter()
         .filter_map(|sample| {
-            let (_, number) = sample.tables.iter().find(|(name, _)| name == "log")?;
+            let (_, number) = sample.tables.iter().find(|(name, _)| name == "stations")?;
             Some((sample.second as f64 / last, *number as f64 / 1000.0))
         })
         .collect();
@@ -64,7 +64,7 @@ pub fn drawn(samples: &[Sample], title: &str) -> String {
         let unit = 10f64.powf(most.log10().floor() - 1.0);
         (most / unit).ceil() * unit
     };
-    let scales = (most(&memory), most(&facts));
+    let scales = (most(&memory), most(&known));
     for step in 0..=4 {
         let (share, y) = (f64::from(step) / 4.0, bottom - HEIGHT * f64::from(step) / 4.0);
         let _ = write!(
@@ -79,7 +79,7 @@ pub fn drawn(samples: &[Sample], title: &str) -> String {
             bottom + 16.0,
             last * share,
         );
-        if !facts.is_empty() {
+        if !known.is_empty() {
             let x = LEFT + WIDTH + 4.0;
             let _ = writeln!(
                 svg,
@@ -89,7 +89,7 @@ pub fn drawn(samples: &[Sample], title: &str) -> String {
             );
         }
     }
-    for (points, scale, colour) in [(&facts, scales.1, "#36c"), (&memory, scales.0, "#b33")] {
+    for (points, scale, colour) in [(&known, scales.1, "#36c"), (&memory, scales.0, "#b33")] {
         let path: Vec<String> = points
             .iter()
             .map(|(x, y)| format!("{:.1},{:.1}", LEFT + WIDTH * x, bottom - HEIGHT * y / scale))
@@ -105,7 +105,7 @@ pub fn drawn(samples: &[Sample], title: &str) -> String {
         svg,
         "<path d=\"M{half} {TOP}v{HEIGHT}\" stroke=\"#999\" stroke-dasharray=\"4 3\"/>\n\
          <text x=\"{LEFT}\" y=\"{}\" fill=\"#b33\">resident memory</text>\n\
-         <text x=\"{}\" y=\"{}\" fill=\"#36c\">observations in the log, thousands</text>\n</svg>\n",
+         <text x=\"{}\" y=\"{}\" fill=\"#36c\">stations known, thousands</text>\n</svg>\n",
         bottom + 40.0,
         LEFT + 160.0,
         bottom + 40.0,

@@ -22,7 +22,8 @@ use crate::registry::model::Role;
 /// Its own offer, acknowledgement, advertise or reply.
 ///
 /// # When it stays silent
-/// Servers registered with the role, by MAC or by an address they were seen to use. A relay is no
+/// Servers registered with the role, by MAC or by an address they were seen to use, unless the registered MAC
+/// is on the wire beside it. A relay is no
 /// server: behind a registered relay the server is judged by the identifier it gives. An identifier
 /// alone excuses nobody who answers on the wire himself.
 ///
@@ -85,7 +86,7 @@ fn rogue<'a>(answer: &DhcpServer, view: &View<'a>) -> Option<(Uuid, IpAddr, Opti
         .chain(by_row.flat_map(|row| row.roles.iter().copied()))
         .peekable();
     let is_known = rows.peek().is_some();
-    if rows.any(|role| role == Role::Dhcp) {
+    if rows.any(|role| role == Role::Dhcp) && !borrows(answer, place, view) {
         return None;
     }
     if relayed && is_known {
@@ -97,6 +98,22 @@ fn rogue<'a>(answer: &DhcpServer, view: &View<'a>) -> Option<(Uuid, IpAddr, Opti
     let device = place.and_then(|place| view.inventory.devices.get(place));
     let key = device.map_or(DeviceKey::Address(answer.ip).id(), |device| device.id);
     Some((key, answer.ip, device))
+}
+
+/// Whether somebody answers from a registered server's address while the server's own MAC is on the wire too.
+fn borrows(answer: &DhcpServer, place: Option<usize>, view: &View<'_>) -> bool {
+    let device = place.and_then(|place| view.inventory.devices.get(place));
+    let mut bound = device.into_iter().flat_map(|device| &device.bindings);
+    let is_own = bound.any(|bound| bound.ip == answer.ip && bound.mac == Some(answer.mac));
+    let is_dhcp = |row: &&crate::registry::model::Device| row.roles.contains(&Role::Dhcp);
+    is_own
+        && answer.relay.is_none()
+        && !view.index.devices_with(answer.mac).any(|row| is_dhcp(&row))
+        && view
+            .index
+            .devices_at(answer.ip)
+            .filter(is_dhcp)
+            .all(|row| row.mac.iter().any(|mac| view.inventory.stations.contains_key(mac)))
 }
 
 fn found(rule: &'static str, key: Uuid, mut one: Gathered<'_>, view: &View<'_>) -> Found {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Rule;
@@ -16,10 +16,12 @@ use crate::registry::model;
 /// Every host of the wire takes addresses, routes and resolvers from it without asking.
 ///
 /// # Evidence
-/// The advertisement itself.
+/// The advertisement itself. `detail.hidden_by` says how it is hidden from guards that look at the first header: behind extension
+/// headers (RFC 7113), or in fragments (RFC 6980), which are put together again.
 ///
 /// # When it stays silent
-/// Devices registered as gateway or router, by MAC or by an address they use, and a virtual router that
+/// Devices registered as gateway or router, by MAC or by an address they use (unless the registered MAC is on the wire
+/// beside it), and a virtual router that
 /// their redundancy protocol speaks for.
 ///
 /// # What refutes it
@@ -46,15 +48,50 @@ impl Rule for RogueRouterAdvertisement {
                     _ => None,
                 })
                 .collect();
-            if !shown.is_empty() && !view.registered(place).is_some_and(is_registered) {
+            if !shown.is_empty()
+                && !view
+                    .registered(place)
+                    .is_some_and(|registered| is_registered(device, registered, view))
+            {
                 findings.extend(found(self.name(), device, &shown, view));
             }
         }
     }
 }
 
-fn is_registered(registered: &Registered<'_>) -> bool {
-    registered.roles.iter().any(|role| matches!(role, model::Role::Gateway | model::Role::Router))
+/// How its advertisements pass guards that look at the first header only (RFC 7113), with what shows it.
+fn hidden(device: &Device, view: &View<'_>) -> BTreeMap<ObservationId, &'static str> {
+    let odd = view.log.iter().filter_map(|(id, observation)| {
+        let Fact::Oddity { mac: Some(mac), what, .. } = &observation.fact else { return None };
+        let word = match what.as_str() {
+            "router advertisement behind extension headers" => "extension-headers",
+            "neighbour discovery in fragments" => "fragments",
+            _ => return None,
+        };
+        device.macs.contains(mac).then_some((id, word))
+    });
+    odd.collect()
+}
+
+/// By a row with its MAC; or by one with its address, unless the row's own MAC is on the wire too: then somebody else uses the
+/// router's address.
+fn is_registered(device: &Device, registered: &Registered<'_>, view: &View<'_>) -> bool {
+    let announces = |role: &model::Role| matches!(role, model::Role::Gateway | model::Role::Router);
+    if !registered.roles.iter().any(announces) {
+        return false;
+    }
+    let bound = device.bindings.iter().filter_map(|binding| binding.mac);
+    let mut macs = device.macs.iter().copied().chain(bound);
+    if device.macs.is_empty()
+        || macs.any(|mac| view.index.devices_with(mac).any(|row| row.roles.iter().any(announces)))
+    {
+        return true;
+    }
+    let mut rows = device.addresses().flat_map(|ip| view.index.devices_at(ip));
+    rows.any(|row| {
+        row.roles.iter().any(announces)
+            && !row.mac.iter().any(|mac| view.inventory.stations.contains_key(mac))
+    })
 }
 
 fn found(
@@ -94,6 +131,13 @@ fn found(
         found = found.detail("rdnss", texts(resolvers.iter().take(32)));
     }
     found = found.shown_by(shown.iter().map(|(id, _)| id));
+    let hidden = hidden(device, view);
+    if !hidden.is_empty() {
+        found = found.detail("hidden_by", texts(hidden.values().collect::<BTreeSet<_>>()));
+        for id in hidden.keys() {
+            found = found.shown_by([id]);
+        }
+    }
     // The advertisements name the link-local address alone: what shows the other at the same MAC.
     if !routers.contains(&ip)
         && let Some(binding) = device.binding(ip)

@@ -21,7 +21,8 @@ use crate::observe::{Fact, ObservationId, RoutingProtocol};
 /// hop limit 1 used up at it, or in IPv4 'net unreachable', shows that forwarding is switched on
 /// (indicated); hop limit 2 answered from beyond it, in two rounds, that it forwards (proved). Heard in
 /// passing: packets of private addresses off the link that it brought in, with hop limits that a router
-/// has used up in part, and that are answered or come again (indicated).
+/// has used up in part, and that are answered or come again; neighbour advertisements that say it is a
+/// router; redirects (indicated).
 ///
 /// # When it stays silent
 /// Devices registered for one of those roles, by MAC or address; IPv6 'no route', which hosts that do
@@ -84,6 +85,16 @@ fn found(rule: &'static str, device: &Device, view: &View<'_>) -> Found {
             .shown_by(device.forwarding.switched_on.iter().take(2));
         for round in device.forwarding.beyond.values() {
             found = found.shown_by(round.iter().take(2));
+        }
+    }
+    for &id in shown(Role::Forwards) {
+        let word = match view.fact(id) {
+            Some(Fact::RouterFlag { .. }) => "router-flag",
+            Some(Fact::Redirect(_)) => "redirect",
+            _ => continue,
+        };
+        if shows.insert(word) {
+            found = found.shown_by([&id]);
         }
     }
     let passing = &device.forwarding.passing;

@@ -25,7 +25,8 @@ use crate::result::v1::Confidence;
 ///
 /// # When it stays silent
 /// Devices registered with role vpn, by MAC or address; whoever is only sent to; addresses that neither a device here uses nor an
-/// approved segment holds, such as the other end on the internet; tunnels inside of tunnels.
+/// approved segment holds, such as the other end on the internet; tunnels inside of tunnels; answers to the
+/// questions of a sweep.
 ///
 /// # What refutes it
 /// A row in `devices` with role vpn; or that the packets are of another protocol at the tunnel's port.

@@ -127,32 +127,39 @@ impl Dhcp4 {
         let given = [message.yours, message.client].into_iter().find(|ip| !ip.is_unspecified());
         let prefix = given
             .zip(mask.flatten())
-            .filter(|(_, length)| *length > 0 && is_for_this_link(packet, message))
+            .filter(|(_, length)| *length > 0)
             .map(|(address, length)| Prefix::of(address.into(), length));
-        facts.put(
-            Source::Dhcp,
-            Fact::DhcpServer(DhcpServer {
-                ip: source,
-                mac: packet.source,
-                server_id: options.address(54).map(IpAddr::V4),
-                duid: None,
-                relay: specified(message.relay),
-                message: word.to_owned(),
-                prefix,
-                routers: routers.into_iter().map(IpAddr::V4).collect(),
-                dns: options.addresses(6).into_iter().map(IpAddr::V4).collect(),
-                domain: options.text(15).map(Foreign::from_bytes),
-                delegated: Vec::new(),
-            }),
-        );
+        let is_here = is_for_this_link(packet, message);
+        let server = DhcpServer {
+            ip: source,
+            mac: packet.source,
+            server_id: options.address(54).map(IpAddr::V4),
+            duid: None,
+            relay: specified(message.relay),
+            message: word.to_owned(),
+            prefix: prefix.filter(|_| is_here),
+            routers: routers.into_iter().map(IpAddr::V4).collect(),
+            dns: options.addresses(6).into_iter().map(IpAddr::V4).collect(),
+            domain: options.text(15).map(Foreign::from_bytes),
+            delegated: Vec::new(),
+        };
+        // The prefix is of the client's link: told as what a relay carries.
+        if !is_here && prefix.is_some() {
+            let beyond = DhcpServer { prefix, ..server.clone() };
+            facts.inside(RELAY).put(Source::Dhcp, Fact::DhcpServer(beyond));
+        }
+        facts.put(Source::Dhcp, Fact::DhcpServer(server));
     }
 
     fn bind(&self, packet: &Packet<'_>, message: &Message, facts: &mut Facts<'_>) {
         if let Some(ip) = specified(message.yours)
             && let Some(mac) = message.client_mac.filter(|mac: &Mac| mac.is_station())
-            && is_for_this_link(packet, message)
         {
-            facts.put(Source::Dhcp, Fact::Binding { ip, mac });
+            let bound = Fact::Binding { ip, mac };
+            match is_for_this_link(packet, message) {
+                true => facts.put(Source::Dhcp, bound),
+                false => facts.inside(RELAY).put(Source::Dhcp, bound),
+            }
         }
     }
 }

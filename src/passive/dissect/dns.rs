@@ -1,14 +1,16 @@
-//! DNS (RFC 1035, 2136) over UDP (by its port; questions also on others, by their form), and over TCP where a segment begins with a whole message (RFC 7766): who asks whom, who
+//! DNS (RFC 1035, 2136) over UDP (by its port; on others by its form), and over TCP (RFC 7766), where a segment begins with a whole message or a
+//! stream's head has one in several segments: who asks whom, who
 //! answers, what is asked for and what is told.
 //!
 //! Taken: clients with their servers, servers, names asked for with their types, and of records the addresses and the names
 //! that they lead to; also out of updates, in which clients register themselves. Left: times to live, texts, signatures,
-//! messages that several segments hold, and whatever else uses the port: what does not begin like a message is none.
+//! long messages of long streams, and whatever else uses the port: what does not begin like a message is none.
 //! Records are kept under who sent them, questions under who asked; both are bounded by the listener.
 
 use std::net::IpAddr;
 
 use super::{Dissector, Facts, Packet, Wake};
+use crate::net::Mac;
 use crate::observe::heard_names::{NameClient, NameProtocol, NameQuery, NameRecord, NameServer};
 use crate::observe::{Fact, Foreign, Source};
 use crate::wire::dns::{self, Message, Question, Record, RecordData};
@@ -21,6 +23,8 @@ const PORT: u16 = 53;
 /// Flags and counts of a question that asks for recursion, by which it is known on other ports: with and without EDNS.
 const ONE_QUESTION: &[u8] = &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 const ONE_QUESTION_AND_OPTIONS: &[u8] = &[1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+/// What answers on other ports have in the place of these counts: one question, and fewer than 256 answers.
+const ONE_QUESTION_AND_ANSWERS: &[u8] = &[0, 1, 0];
 /// Whose questions look the same: NetBIOS, mDNS, LLMNR.
 const OTHERS: &[u16] = &[137, 5353, 5355];
 /// Opcodes of IANA's table: DSO, RFC 8490, is the last.
@@ -44,6 +48,7 @@ impl Dissector for Dns {
             Wake::Udp(PORT),
             Wake::Datagram(2, ONE_QUESTION),
             Wake::Datagram(2, ONE_QUESTION_AND_OPTIONS),
+            Wake::Datagram(4, ONE_QUESTION_AND_ANSWERS),
             Wake::Protocol(Protocol::TCP),
         ]
     }
@@ -73,6 +78,11 @@ pub(super) fn tcp_ports(payload: &[u8]) -> Option<(u16, u16)> {
     Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
 
+/// Flags of an answer to a plain question: a response of opcode zero, without what is reserved, with one of the common codes.
+fn is_answer(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, flags, code, ..] if flags & 0xf8 == 0x80 && code & 0x40 == 0 && code & 0x0f <= 5)
+}
+
 fn whole<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let length = cursor.u16().ok().filter(|length| *length >= 12)?;
     cursor.take(usize::from(length)).ok()
@@ -94,11 +104,48 @@ fn message_of(
     facts: &mut Facts<'_>,
 ) -> Result<(), WireError> {
     let Some(ip) = packet.ip else { return Ok(()) };
+    let ends = (ip.source, ip.destination);
+    message_between(ends, packet.source, ports, transport, bytes, facts)
+}
+
+/// A message that several segments of a stream brought, whose MACs are not known here.
+pub(in crate::passive) fn of_stream(
+    (from, to): ((IpAddr, u16), (IpAddr, u16)),
+    bytes: &[u8],
+    tell: &mut dyn FnMut(Fact),
+) {
+    let mut facts = Facts {
+        out: &mut |_, fact| tell(fact),
+        crossings: &mut |_| (),
+        segments: &mut |_| (),
+        encapsulation: None,
+    };
+    let (ends, ports) = ((from.0, to.0), (from.1, to.1));
+    let _ = message_between(ends, Mac::ZERO, ports, "tcp", bytes, &mut facts);
+}
+
+fn message_between(
+    (from, to): (IpAddr, IpAddr),
+    mac: Mac,
+    ports: (u16, u16),
+    transport: &str,
+    bytes: &[u8],
+    facts: &mut Facts<'_>,
+) -> Result<(), WireError> {
     let message = Message::read(bytes)?;
     let ((questions, records), ended) = message.sections();
     let is_by_port = ports.0 == PORT || ports.1 == PORT;
     let is_of_other = OTHERS.contains(&ports.0) || OTHERS.contains(&ports.1);
     if !is_by_port && (is_of_other || ended.is_err()) {
+        return Ok(());
+    }
+    // By its form alone an answer is known if it repeats one question with a name of several labels, or tells something, and
+    // every record can be read.
+    if !is_by_port
+        && message.is_response
+        && !(matches!(&questions[..], [question] if question.name.contains('.') || !records.is_empty())
+            && is_answer(bytes))
+    {
         return Ok(());
     }
     // Whatever else uses the port does not begin like one question or a few. RFC 1035 §4.1.1, 2136 §1.3.
@@ -108,18 +155,13 @@ fn message_of(
         return ended;
     }
     let (client, server, port) = match message.is_response {
-        true => (ip.destination, ip.source, ports.0),
-        false => (ip.source, ip.destination, ports.1),
+        true => (to, from, ports.0),
+        false => (from, to, ports.1),
     };
     if message.is_response {
         facts.put(
             Source::Heard,
-            Fact::NameServer(NameServer {
-                ip: server,
-                mac: packet.source,
-                port,
-                transport: transport.to_owned(),
-            }),
+            Fact::NameServer(NameServer { ip: server, mac, port, transport: transport.to_owned() }),
         );
     } else {
         facts.put(Source::Heard, Fact::NameClient(NameClient { ip: client, server }));
@@ -132,7 +174,7 @@ fn message_of(
     };
     for record in records {
         if !matches!(record.data, RecordData::Unread | RecordData::Txt(_)) {
-            put_record(Source::Heard, NameProtocol::Dns, ip.source, role, &record, facts);
+            put_record(Source::Heard, NameProtocol::Dns, from, role, &record, facts);
         }
     }
     ended

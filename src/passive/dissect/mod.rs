@@ -67,6 +67,7 @@ mod vrrp;
 mod walk;
 mod ws_discovery;
 
+pub(super) use dns::of_stream as dns_of_stream;
 pub use passage::{Crossing, Side};
 
 use std::net::IpAddr;
@@ -187,10 +188,11 @@ impl Packet<'_> {
     }
 }
 
-/// A TCP segment or a UDP datagram where the walk met it: what streams are put together from.
+/// A TCP segment, a UDP datagram or a fragment where the walk met it: what streams and packets are put together from.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
     pub source: Mac,
+    pub destination: Mac,
     pub ip: Ip<'a>,
     /// The tunnel that it was met in.
     pub encapsulation: Option<&'static str>,
@@ -231,9 +233,10 @@ impl Facts<'_> {
     }
 
     /// What may be the start of a stream, or may stand near it.
-    fn segment(&mut self, source: Mac, ip: Ip<'_>, carried: Transport<'_>) {
+    fn segment(&mut self, packet: &Packet<'_>, ip: Ip<'_>, carried: Transport<'_>) {
+        let Packet { source, destination, .. } = *packet;
         let encapsulation = self.encapsulation;
-        (self.segments)(&Segment { source, ip, encapsulation, carried });
+        (self.segments)(&Segment { source, destination, ip, encapsulation, carried });
     }
 
     /// Something that lies about itself. `what` never depends on the bytes.

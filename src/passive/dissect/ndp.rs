@@ -3,7 +3,7 @@
 //!
 //! Taken: router advertisements whole; the binding of a sender (source link-layer option, else the
 //! frame's source) and of an advertised target; the target of duplicate address detection, which is
-//! not in use yet and binds nothing; redirects. Noted: what RFC 6105, 7113 and the audits of NDPMon look for, as far as one packet shows
+//! not in use yet and binds nothing; who says it is a router; redirects. Noted: what RFC 6105, 7113 and the audits of NDPMon look for, as far as one packet shows
 //! it; the listener notes what takes more. Left: targets of other solicitations, which nobody has said exist; checksums, which
 //! offloading leaves wrong in captures of one's own frames. Believed only with hop limit 255, which
 //! no router lets through; without it an oddity. Fragments are an oddity too (RFC 6980), and read as
@@ -59,7 +59,15 @@ impl Dissector for Ndp {
             Message::RouterAdvertisement(router) => {
                 self.router(packet, source, router, options, facts)
             }
-            Message::NeighbourAdvertisement { target, .. } => {
+            Message::NeighbourAdvertisement { target, router, solicited, .. } => {
+                // RFC 4861 §7.1.2: what is sent to all answers nobody.
+                if solicited && ip.destination.is_multicast() {
+                    self.odd(packet, facts, "answer that is sent to all");
+                }
+                if router && packet.source.is_station() && special::is_host(target.into()) {
+                    let (ip, mac) = (target.into(), packet.source);
+                    facts.put(Source::Ndp, Fact::RouterFlag { ip, mac });
+                }
                 self.advertised(packet, target, options, facts)
             }
             Message::NeighbourSolicitation { target } if source.is_unspecified() => {

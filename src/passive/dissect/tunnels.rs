@@ -69,7 +69,7 @@ fn datagram(
     let is_at = |port: u16| from == port || to == port;
     let of = |kind| Tunnel { over: Some(Carriage::Udp), ..of(kind, ip, packet) };
     if is_at(marks::IKE_PORT) {
-        return marks::ike(payload)
+        return marks::ike(payload, Over::ItsPort)
             .map(|version| Tunnel { version: Some(version), ..of(TunnelKind::Ike) });
     }
     if is_at(marks::IKE_NAT_PORT) {

@@ -133,6 +133,13 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
     match ethertype {
         EtherType::IPV4 | EtherType::IPV6 => {
             if let Err(fault) = ip(payload, place, facts) {
+                // No address is told with this MAC, so each is told alone.
+                if place.source != Mac::ZERO {
+                    facts.put(Source::Traffic, Fact::Sender { mac: place.source });
+                }
+                if let Some(ip) = Ip::source_of(payload) {
+                    facts.put(Source::Traffic, Fact::SourceAddress { ip });
+                }
                 place.odd(facts, fault.what(), fault.why());
                 return Reading::Unreadable;
             }
@@ -149,6 +156,18 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
                 ppp(session, place, facts);
             }
         }
+        EtherType(tag) if EtherType(tag).is_tag() => tagged(payload, place, facts),
+        EtherType::ARISTA => {
+            if let Ok((ethertype, behind)) = tunnel::arista(payload) {
+                carried(ethertype, behind, place, facts);
+            }
+        }
+        EtherType::MACSEC => {
+            if let Ok(Some((ethertype, behind))) = tunnel::macsec(payload) {
+                carried(ethertype, behind, place, facts);
+            }
+        }
+        EtherType::SERVICE_HEADER => service(payload, place, facts),
         EtherType::METADATA => {
             if let Ok((ethertype, behind)) = tunnel::metadata(payload) {
                 carried(ethertype, behind, place, facts);
@@ -164,6 +183,24 @@ fn carried(ethertype: EtherType, payload: &[u8], place: Place, facts: &mut Facts
         }
     }
     Reading::Read
+}
+
+/// A tag behind something else than the addresses.
+fn tagged(payload: &[u8], place: Place, facts: &mut Facts<'_>) {
+    let mut cursor = Cursor::new("vlan", payload);
+    let (Ok(tag), Ok(ethertype)) = (cursor.u16(), cursor.u16()) else { return };
+    let (mac, vlan) = (place.source, tag & 0x0fff);
+    facts.put(Source::Traffic, Fact::Vlan { mac, vlan, inner: None });
+    if ethertype >= 0x0600 {
+        carried(EtherType(ethertype), cursor.rest(), place, facts);
+    }
+}
+
+/// What a chain of services passes on (RFC 8300).
+fn service(payload: &[u8], place: Place, facts: &mut Facts<'_>) {
+    if let Ok(Some((inner, behind))) = tunnel::service_header(payload) {
+        inside("nsh", inner, behind, place, facts);
+    }
 }
 
 fn labelled(payload: &[u8], place: Place, facts: &mut Facts<'_>) {
@@ -214,6 +251,9 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
         payload: ip.payload,
     };
     wake(&packet, facts, |wake| wake == Wake::Ip);
+    if ip.fragment.is_some_and(|fragment| fragment.more || fragment.offset != 0) {
+        facts.segment(&packet, ip, Transport::Other);
+    }
     if !ip.has_upper_layer() {
         return Ok(());
     }
@@ -230,7 +270,7 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
             if let Ok(segment) = TcpSegment::read(ip.payload)
                 && (!segment.payload.is_empty() || segment.has(tcp::SYN))
             {
-                facts.segment(place.source, ip, Transport::Tcp(segment));
+                facts.segment(&packet, ip, Transport::Tcp(segment));
             }
             wake(&packet, facts, |wake| wake == Wake::Protocol(Protocol::TCP));
         }
@@ -255,6 +295,10 @@ fn ip(bytes: &[u8], place: Place, facts: &mut Facts<'_>) -> Result<(), WireError
             inside(word, Inner::Ip, ip.payload, place, facts);
         }
         (Protocol::GRE, _) => gre(packet, ip, place, facts),
+        // Segment routing (RFC 8986).
+        (Protocol::ETHERNET, IpAddr::V6(_)) => {
+            inside("srv6", Inner::Ethernet, ip.payload, place, facts);
+        }
         (
             Protocol::HOP_BY_HOP
             | Protocol::ROUTING
@@ -285,12 +329,22 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
         wake => wake == Wake::AnyDatagram,
     });
     if quic::is_initial(udp.payload) {
-        facts.segment(place.source, ip, Transport::Udp(udp));
+        facts.segment(&packet, ip, Transport::Udp(udp));
     }
     // Tunnels are told by their destination port; Teredo by either, for servers answer from it.
     let (kind, read) = match (udp.destination, udp.source) {
         (tunnel::VXLAN_PORT | tunnel::VXLAN_OLD_PORT, _) => {
             (TunnelKind::Vxlan, tunnel::vxlan(udp.payload))
+        }
+        (tunnel::VXLAN_GPE_PORT, _) => (TunnelKind::Vxlan, tunnel::vxlan_gpe(udp.payload)),
+        (tunnel::MPLS_PORT, _) => {
+            return inside(
+                "mpls-in-udp",
+                Inner::EtherType(EtherType::MPLS),
+                udp.payload,
+                place,
+                facts,
+            );
         }
         (tunnel::GENEVE_PORT, _) => (TunnelKind::Geneve, tunnel::geneve(udp.payload)),
         (tunnel::GTP_PORT, _) => (TunnelKind::Gtp, tunnel::gtp(udp.payload)),
@@ -315,9 +369,7 @@ fn udp(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
 
 fn gre(packet: Packet<'_>, ip: Ip<'_>, place: Place, facts: &mut Facts<'_>) {
     let read = tunnel::gre(ip.payload);
-    if let Some((carries, key, version)) = marks::gre(ip.payload)
-        && read.is_ok()
-    {
+    if let Some((carries, key, version)) = marks::gre(ip.payload) {
         let ends = tunnels::of(TunnelKind::Gre, &ip, &packet);
         let carries = Some(carries);
         tell(Tunnel { version: Some(version), identifier: key, carries, ..ends }, facts);

@@ -162,7 +162,8 @@ impl Streams {
 fn role_of(segment: &TcpSegment<'_>) -> Option<crate::observe::Role> {
     use crate::observe::Role;
     match segment.flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) {
-        tcp::SYN => Some(Role::Client),
+        // With FIN no stack opens anything, but tools ask like that who answers what.
+        flags if flags & !tcp::FIN == tcp::SYN => Some(Role::Client),
         flags if flags == tcp::SYN | tcp::ACK => Some(Role::Server),
         _ => None,
     }

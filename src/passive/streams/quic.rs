@@ -117,9 +117,9 @@ impl Quic {
             (there, Sender::Client)
         };
         let is_over = self.known.get(&tag).is_some_and(|known| {
-            let [client, server] = &known.sides;
-            let side = if sender == Sender::Client { client } else { server };
-            side.is_done || known.tries >= MOST_TRIES
+            // A client's packets are of use until the server has spoken: after a Retry they bring other keys.
+            let [_, server] = &known.sides;
+            server.is_done || known.tries >= MOST_TRIES
         });
         if is_over {
             return;
@@ -137,11 +137,16 @@ impl Quic {
             conversation.tries = conversation.tries.saturating_add(1);
             let mut opened = conversation.add(sender, &initial);
             // After a Retry the client goes on to another id. RFC 9001 §5.2.
-            if !opened && sender == Sender::Client && initial.destination_id.len() >= FIRST_ID {
+            if !opened && sender == Sender::Client {
                 let mut anew = Conversation::new(&initial);
                 anew.tries = conversation.tries;
                 opened = anew.add(sender, &initial);
                 if opened {
+                    let [client, _] = &conversation.sides;
+                    if client.is_done {
+                        let [said, _] = &mut anew.sides;
+                        said.is_done = true;
+                    }
                     *conversation = anew;
                 }
             }
@@ -164,6 +169,9 @@ impl Conversation {
     fn say(&mut self, sender: Sender, (from, to): (End, End), tell: &mut dyn FnMut(Fact)) {
         let [client, server] = &mut self.sides;
         let side = if sender == Sender::Client { client } else { server };
+        if side.is_done {
+            return;
+        }
         let bytes = side.bytes();
         let Some(message) = tls::messages(&bytes).next().filter(|message| message.complete) else {
             return;

@@ -4,7 +4,7 @@
 //! The signature is the options in their order, then what is unusual. Option words: `mss=N`, `ws=N`, `sok`, `ts`, `sack`, `nop`, `eol`
 //! with the octets behind it as `eol+N`, `?N` for kind N. Unusual: `id+` and `id-` (identification that is not zero though it need not
 //! be, and zero though it must not), `ts0` (own timestamp of zero), `ts2` (echoed timestamp in a SYN), `ack+` (acknowledgement without
-//! its flag), `ecn`, `push`, `urg`, `ipopt`, `data`, `bad` (options that cannot be read). Values that change from one connection to the
+//! its flag), `ecn`, `fin`, `push`, `urg`, `ipopt`, `data`, `bad` (options that cannot be read). Values that change from one connection to the
 //! next (timestamps, sequence numbers) are not in it.
 //!
 //! The table of systems is short and our own: what is documented or well known of the stacks themselves. It says a family, never a
@@ -136,6 +136,7 @@ fn read(ip: &Ip<'_>, segment: &TcpSegment<'_>, role: Role) -> TcpSyn {
         (is_syn && timestamps.is_some_and(|(_, echoed)| echoed != [0; 4]), "ts2"),
         (is_syn && segment.acknowledgement != 0, "ack+"),
         (segment.flags & 0xc0 != 0, "ecn"),
+        (segment.has(tcp::FIN), "fin"),
         (segment.has(tcp::PSH), "push"),
         (urgent, "urg"),
         (ip.has_options, "ipopt"),

@@ -48,6 +48,7 @@ impl Wire {
         };
         let segment = Segment {
             source: Mac::ZERO,
+            destination: Mac::ZERO,
             ip,
             encapsulation: None,
             carried: Transport::Tcp(segment),

@@ -68,7 +68,10 @@ fn run(name: &str, arguments: &[&str]) -> i32 {
     let target = chosen(name);
     let longest = format!("-max_len={}", target.longest);
     let _ = CHOSEN.with(|chosen| chosen.set(target));
-    let words = [&["jiebei-fuzz", &longest], arguments].concat();
+    // To merge, libFuzzer starts itself by a shell, with the same words: the first of them has to lead back here.
+    let itself = env::current_exe().unwrap();
+    let itself = format!("{} run {name}", itself.display());
+    let words = [&[itself.as_str(), &longest], arguments].concat();
     let words: Vec<CString> = words.into_iter().map(|word| CString::new(word).unwrap()).collect();
     let mut places: Vec<*mut c_char> = words.iter().map(|word| word.as_ptr().cast_mut()).collect();
     places.push(std::ptr::null_mut());

@@ -99,9 +99,12 @@ fn response(
     said: &mut u32,
     tell: &mut dyn FnMut(Fact),
 ) -> Verdict {
-    if std::mem::replace(said, 1) == 0 {
-        tell(head.spoken(Role::Server, "http", text.header(b"server")));
+    // A proxy's or a cache's first response may have no name where the next has one.
+    let server = text.header(b"server");
+    if *said == 0 || (*said == 1 && server.is_some()) {
+        tell(head.spoken(Role::Server, "http", server));
     }
+    *said = (*said).max(if server.is_some() { 2 } else { 1 });
     let mut is_asked = false;
     for header in [&b"www-authenticate"[..], b"proxy-authenticate"] {
         let value = text.header(header);
@@ -111,7 +114,7 @@ fn response(
         is_asked |= value.is_some_and(|value| scheme(value).is_some());
     }
     // The challenge comes in the next response.
-    if is_asked { behind(text) } else { Verdict::Done }
+    if is_asked || *said == 1 { behind(text) } else { Verdict::Done }
 }
 
 /// What stands behind the word of a scheme that may carry NTLM.

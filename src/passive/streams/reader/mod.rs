@@ -6,6 +6,7 @@
 
 mod databases;
 mod dcerpc;
+mod dns;
 mod http;
 mod industrial;
 mod ldap;
@@ -13,9 +14,11 @@ mod lines;
 mod mail;
 mod media;
 mod mqtt;
+mod openvpn;
 mod pptp;
 mod rdp;
 mod smb;
+mod socks;
 mod ssh;
 mod telnet;
 mod tls;
@@ -42,6 +45,9 @@ pub const ALL: &[&dyn Reader] = &[
     &databases::Databases,
     &vnc::Vnc,
     &pptp::Pptp,
+    &dns::Dns,
+    &openvpn::OpenVpn,
+    &socks::Socks,
     &dcerpc::Dcerpc,
     &ldap::Ldap,
     &telnet::Telnet,

@@ -15,7 +15,7 @@ pub(super) struct Tls;
 const MOST_CHAIN: usize = 10;
 /// The octets of a message's header.
 const MESSAGE: usize = 4;
-const MOST_ALPN: usize = 16;
+const MOST_ALPN: usize = 32;
 const MOST_VERSIONS: usize = 16;
 
 impl Reader for Tls {
@@ -24,6 +24,10 @@ impl Reader for Tls {
     }
 
     fn read(&self, head: &Head<'_>, said: &mut u32, tell: &mut dyn FnMut(Fact)) -> Verdict {
+        // A server may warn that it does not know the name, and go on. RFC 6066 §3.
+        if let [21, 3, _, 0, 2, 1, _, ..] = head.bytes {
+            return Verdict::Took(7);
+        }
         if !tls::starts_record(head.bytes) {
             return if *said > 0 { Verdict::Done } else { Verdict::No };
         }

@@ -1,5 +1,6 @@
 //! What must hold for every input of every target: no panic, and none of what is checked here.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use jiebei::observe::{Fact, Foreign};
@@ -52,14 +53,20 @@ pub fn check(target: &Target, input: &[u8], thoroughness: Thoroughness) {
     }
 }
 
-/// The best of three: another process may have had the machine.
+/// The best of three, in time of the processor: other processes may have had the machine.
 fn fastest(target: &Target, input: &[u8]) -> Duration {
     let run = |_| {
-        let began = Instant::now();
+        let began = processor();
         (target.read)(input);
-        began.elapsed()
+        processor().saturating_sub(began)
     };
     (0..3).map(run).min().unwrap_or_default()
+}
+
+/// For how long this thread ran, to a tick of the kernel.
+fn processor() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 fn facts(target: &Target, outcome: &Outcome, octets: usize) {
