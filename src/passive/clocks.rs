@@ -160,6 +160,7 @@ mod tests {
             let header = [0x45, 0, 0, 20, 0, 1, 0x40, 0, 63, 6, 0, 0, 10, 20, 1, 5, 10, 20, 1, 7];
             let segment = Segment {
                 source: crate::net::Mac([2, 0, 0, 0, 0, 5]),
+                destination: crate::net::Mac([2, 0, 0, 0, 0, 1]),
                 ip: crate::wire::Ip::read(&header).unwrap(),
                 encapsulation: None,
                 carried: Transport::Tcp(opening),
