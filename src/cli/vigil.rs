@@ -22,7 +22,7 @@ use super::sweep::{
 };
 use super::{Conduct, Exit, Failure, registry as registries};
 use crate::audit::Regulation;
-use crate::link::Filter;
+use crate::link::{self, Filter};
 use crate::net::Prefix;
 use crate::observe::{Foreign, VantageId};
 use crate::registry::{Loaded, Registry};
@@ -146,7 +146,10 @@ pub fn run(
     // Threads that are made now have no rights any more, as those have that were made before.
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let judges = rayon::ThreadPoolBuilder::new().num_threads(cores.saturating_sub(1).max(1));
-    let judges = judges.build().map_err(|fault| Failure::in_part(fault.to_string()))?;
+    let judges = judges
+        .start_handler(|_| link::give_way())
+        .build()
+        .map_err(|fault| Failure::in_part(fault.to_string()))?;
     let (to, from) = sync_channel(1);
     let outcome = thread::scope(|scope| {
         let _stops = Stops(&stop);

@@ -56,6 +56,12 @@ pub fn monotonic() -> Duration {
     sys::process::monotonic()
 }
 
+/// Lets whoever reads frames go first; for threads that work on what was read.
+pub fn give_way() {
+    // It only costs time where it fails.
+    let _ = sys::process::give_way();
+}
+
 /// By which means frames go in and out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Io {

@@ -33,6 +33,12 @@ pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Lets other threads go first where there are not cores enough, this thread alone: on Linux a nice value is a thread's.
+pub fn give_way() -> io::Result<()> {
+    // SAFETY: setpriority takes three numbers and no memory; 0 is the calling thread.
+    super::check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) })
+}
+
 /// CLOCK_MONOTONIC, which service managers reckon by; [`std::time::Instant`] does not show its number.
 pub fn monotonic() -> Duration {
     // SAFETY: an all-zero timespec is a valid one.

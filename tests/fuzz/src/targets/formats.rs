@@ -128,11 +128,7 @@ pub fn read_all(bytes: &[u8]) -> u64 {
     let _ = wire::pim::Pim::read(bytes);
     let _ = wire::tunnel::gre(bytes);
     let _ = wire::tunnel::vxlan(bytes);
-    let _ = wire::tunnel::vxlan_gpe(bytes);
     let _ = wire::tunnel::geneve(bytes);
-    let _ = (wire::tunnel::macsec(bytes), wire::tunnel::arista(bytes));
-    let _ = wire::tunnel::service_header(bytes);
-    see(usize::from(wire::Ip::source_of(bytes).is_some()));
     let _ = wire::tunnel::teredo(bytes);
     let _ = wire::tunnel::ppp(bytes);
     let _ = wire::tunnel::pppoe_session(bytes);
