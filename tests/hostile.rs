@@ -142,7 +142,8 @@ fn changed_frames_do_no_harm() {
                 *reached.entry(word(&fact)).or_default() += 1;
             }
         });
-        assert!(began.elapsed() < Duration::from_secs(1), "{link_type} {frame:02x?}");
+        // A hang, not a measurement: machines are busy.
+        assert!(began.elapsed() < Duration::from_secs(20), "{link_type} {frame:02x?}");
         assert!(number <= frame.len().max(64), "{number} facts: {frame:02x?}");
     }
     for fact in [

@@ -252,7 +252,7 @@ fn tell(conduct: &Conduct, question: &Question, tally: &Tally, shown: u64, end: 
             Exit::InPart
         }
         End::Failed(why) => {
-            let said = conduct.say("cli-ended-early", &[("why", why.clone().into())]);
+            let said = conduct.say("cli-sweep-ended-early", &[("why", why.clone().into())]);
             conduct.complain(&Failure::in_part(said));
             Exit::InPart
         }

@@ -555,7 +555,12 @@ pub fn tell(
     conduct.tell(&conduct.say("cli-report-is", &[("path", report.into())]));
     match &outcome.end {
         End::Failed(why) if !why.is_empty() => {
-            let said = conduct.say("cli-ended-early", &[("why", why.clone().into())]);
+            // Who only listened has nothing to go on with.
+            let key = match outcome.result.sweep.packets_sent {
+                0 => "cli-ended-early",
+                _ => "cli-sweep-ended-early",
+            };
+            let said = conduct.say(key, &[("why", why.clone().into())]);
             conduct.complain(&Failure::in_part(said));
         }
         End::Interrupted => conduct.tell(&conduct.say("cli-interrupted", &[])),
