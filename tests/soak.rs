@@ -343,7 +343,7 @@ fn memory_stays_flat() {
                 arrived: now.2 - last.2,
                 tables: tables(&watching.log()),
             };
-            if seconds <= 60 || sample.second % 10 == 0 {
+            if seconds <= 60 || sample.second.is_multiple_of(10) {
                 println!("{sample}");
             }
             samples.push(sample);
