@@ -94,6 +94,7 @@ impl Listener {
             streams,
             mut clocks,
             fragments,
+            reassembly,
             ..
         } = std::mem::take(self);
         if advertisements.len() > MOST_ADVERTISEMENTS / 2 {
@@ -110,6 +111,7 @@ impl Listener {
             streams,
             clocks,
             fragments,
+            reassembly,
             ..Listener::default()
         };
     }

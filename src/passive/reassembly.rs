@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use super::dissect::Segment;
 use crate::net::Mac;
 use crate::observe::{FrameNumber, VantageId};
+use crate::wire::ip::Fragment;
 use crate::wire::{LinkType, Protocol};
 
 /// Packets whose fragments are waited for. A guess: fragments follow each other within milliseconds.
@@ -51,7 +52,8 @@ pub(super) struct Reassembly {
 }
 
 impl Pieces {
-    fn add(&mut self, offset: usize, more: bool, piece: &[u8]) {
+    fn add(&mut self, fragment: Fragment, piece: &[u8]) {
+        let (offset, more) = (usize::from(fragment.offset), fragment.more);
         let end = offset.saturating_add(piece.len());
         let place = self.pieces.partition_point(|(at, _)| *at < offset);
         let (before, behind) = self.pieces.split_at_checked(place).unwrap_or_default();
@@ -133,7 +135,7 @@ impl Reassembly {
         }
         let pieces = self.known.entry(key).or_default();
         pieces.second = second;
-        pieces.add(usize::from(fragment.offset), fragment.more, ip.payload);
+        pieces.add(fragment, ip.payload);
         if pieces.frames.len() < MOST_SHOWN {
             pieces.frames.extend_from_slice(shown);
         }
@@ -189,11 +191,13 @@ mod tests {
     use super::*;
     use crate::wire::{Ip, Transport, ipv4};
 
-    fn fragment(offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
+    const MORE: u16 = 0x2000;
+
+    /// Where it begins is in units of eight octets.
+    fn fragment(field: u16, payload: &[u8]) -> Vec<u8> {
         let (source, destination) = ([10, 20, 1, 5].into(), [10, 20, 1, 7].into());
         let mut packet = Vec::new();
         ipv4::write(&mut packet, source, destination, Protocol::UDP, 64, payload.len());
-        let field = offset / 8 | if more { 0x2000 } else { 0 };
         packet[6..8].copy_from_slice(&field.to_be_bytes());
         packet.extend_from_slice(payload);
         packet
@@ -214,10 +218,10 @@ mod tests {
     fn pieces_in_any_order_make_a_packet() {
         let mut fragments = Reassembly::default();
         let pieces = [
-            fragment(16, false, b"end"),
-            fragment(0, true, &[1; 8]),
-            fragment(0, true, &[1; 8]),
-            fragment(8, true, &[2; 8]),
+            fragment(2, b"end"),
+            fragment(MORE, &[1; 8]),
+            fragment(MORE, &[1; 8]),
+            fragment(MORE | 1, &[2; 8]),
         ];
         let [.., whole] = pieces.map(|piece| take(&mut fragments, &piece));
         let whole = whole.unwrap();
@@ -228,9 +232,7 @@ mod tests {
     #[test]
     fn what_overlaps_is_given_up() {
         let mut fragments = Reassembly::default();
-        for piece in
-            [fragment(0, true, &[1; 16]), fragment(8, true, &[2; 8]), fragment(16, false, b"e")]
-        {
+        for piece in [fragment(MORE, &[1; 16]), fragment(MORE | 1, &[2; 8]), fragment(2, b"e")] {
             assert_eq!(take(&mut fragments, &piece), None);
         }
     }
@@ -239,7 +241,7 @@ mod tests {
     fn a_flood_of_beginnings_is_bounded() {
         let mut fragments = Reassembly::default();
         for number in 0..1000u16 {
-            let mut packet = fragment(0, true, &[1; 8]);
+            let mut packet = fragment(MORE, &[1; 8]);
             packet[4..6].copy_from_slice(&number.to_be_bytes());
             assert_eq!(take(&mut fragments, &packet), None);
         }
