@@ -10,6 +10,8 @@ use crate::net::Prefix;
 pub const NLPID: u8 = 0x83;
 /// Entries of each kind kept of one packet.
 const MOST: usize = 512;
+/// Octets of an area: an address has twenty, of which six are a system's and one a selector. ISO 10589 §7.1.
+const MOST_AREA: usize = 13;
 
 pub type SystemId = [u8; 6];
 
@@ -133,6 +135,9 @@ impl<'a> Isis<'a> {
     fn read_areas(&mut self, mut value: Cursor<'a>) -> Result<(), WireError> {
         while !value.is_empty() && self.areas.len() < MOST {
             let length = usize::from(value.u8()?);
+            if length > MOST_AREA {
+                return Err(WireError::Wrong { what: "isis", why: "area that is too long" });
+            }
             self.areas.push(value.take(length)?);
         }
         Ok(())

@@ -31,17 +31,20 @@ pub struct Outcome {
     pub octets: usize,
 }
 
+type Read = Box<dyn Fn(&[u8]) -> Outcome>;
+type Seeds = Box<dyn Fn(&Samples) -> Vec<Vec<u8>>>;
+
 pub struct Target {
     pub name: String,
     /// The most octets of an input.
     pub longest: usize,
-    pub read: Box<dyn Fn(&[u8]) -> Outcome>,
+    pub read: Read,
     /// Whether the same input gives the same again: not where something is remembered from one to the next.
     pub repeats: bool,
     /// Octets that it may hold whatever the input: tables, buffers of readers.
     pub beside: usize,
     /// Inputs to begin with.
-    pub seeds: Box<dyn Fn(&Samples) -> Vec<Vec<u8>>>,
+    pub seeds: Seeds,
 }
 
 impl Target {

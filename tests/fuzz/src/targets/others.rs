@@ -34,7 +34,7 @@ pub fn targets() -> Vec<Target> {
     let key = EgressKey::from_bytes([1; 32]);
     vec![
         Target::new("answer", move |input| answer(&recogniser, input), frames),
-        Target::new("observations", |input| observed(input), facts).longest(LONGEST),
+        Target::new("observations", observed, facts).longest(LONGEST),
         Target::new("evidence", evidence, |samples| samples.files.clone()).longest(LONGEST),
         Target::new("profile", profiled, |_| profiles()).longest(LONGEST),
         Target::new("receipt", move |input| receipts(&key, input), none),

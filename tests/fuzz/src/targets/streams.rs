@@ -121,7 +121,7 @@ fn segments(samples: &Samples) -> impl Iterator<Item = (u8, Vec<u8>)> {
             (None, Some(place)) => (place, false),
             _ => (PORTS.len() - 1, segment.source < segment.destination),
         };
-        Some((place as u8 * 2 | u8::from(is_server), segment.payload.to_vec()))
+        Some(((place as u8) << 1 | u8::from(is_server), segment.payload.to_vec()))
     })
 }
 
