@@ -162,6 +162,7 @@ impl Listener {
         heard.frames = heard.frames.saturating_add(1);
         let mut withheld = 0u64;
         let mut crossing = None;
+        let is_full = *octets >= MOST_OCTETS;
         let mut keep = |log: &mut Log, source, fact: Fact| {
             if *octets >= MOST_OCTETS && !log.knows(vantage, source, &fact) {
                 return false;
@@ -188,6 +189,11 @@ impl Listener {
                 }
                 fact => fact,
             };
+            // Once the log is full nothing new is kept, and the tables of what was kept need not grow on either.
+            if is_full && !log.knows(vantage, source, &fact) {
+                withheld = withheld.saturating_add(1);
+                return;
+            }
             let kept = match &fact {
                 Fact::Traffic { ip, mac, hop_limit } => {
                     traffic.admit((vantage, *mac, range(*ip)), (*ip, *hop_limit), MOST_TRAFFIC)
@@ -239,6 +245,10 @@ impl Listener {
             // Streams know no MACs: who answers names is told with the MAC of the segment that ended the answer.
             if let Fact::NameServer(server) = &mut fact {
                 server.mac = mac;
+            }
+            if is_full && !log.knows(vantage, Source::Passive, &fact) {
+                withheld = withheld.saturating_add(1);
+                continue;
             }
             let is_admitted = match &fact {
                 fact @ (Fact::NameServer(_)
