@@ -64,8 +64,8 @@ const LEAST: f64 = 50.0;
 /// Frames heard for one sent, above which most of them are no answers: a question brings an answer, a reset
 /// and a resolution, seldom more.
 const FLOOD: f64 = 8.0;
-/// Fewer frames a second than this are no flood, however little was sent.
-const LEAST_FLOOD: f64 = 2_000.0;
+/// Fewer frames a second than this are no flood, however little was sent: a busy wire must not disarm the throttle and the dead man.
+const LEAST_FLOOD: f64 = 10_000.0;
 /// A flood counts for so long after it was noticed: its frames come and are thrown away in gusts.
 const FLOOD_LASTS: Duration = Duration::from_secs(1);
 /// The most time whose frames may go at once.
